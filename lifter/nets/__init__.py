@@ -1,0 +1,1 @@
+"""Lifting networks, one readable file each."""

@@ -1,0 +1,76 @@
+"""Rotations as arrays: matrices (..., 3, 3) and unit quaternions (..., 4) as (w, x, y, z)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def normalize(v: NDArray[np.floating]) -> Array:
+    """Vectors of length 1 along the last axis; a zero vector stays zero."""
+    v = np.asarray(v, np.float64)
+    length = np.linalg.norm(v, axis=-1, keepdims=True)
+    return v / np.where(length > 0, length, 1)
+
+
+def shortest_arc(a: NDArray[np.floating], b: NDArray[np.floating]) -> Array:
+    """(..., 3, 3): the smallest rotation that turns directions a onto directions b.
+
+    Opposite directions turn by half a turn about any axis at right angles to them.
+    """
+    a, b = np.broadcast_arrays(normalize(a), normalize(b))
+    c = (a * b).sum(-1)[..., None]
+    w = np.cross(a, b)
+    # Any axis at right angles to a, for the opposite case.
+    other = np.where(np.abs(a[..., :1]) < 0.6, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    q = np.concatenate([1 + c, w], -1)
+    q = np.where(c < -1 + 1e-9, np.concatenate([np.zeros_like(c), np.cross(a, other)], -1), q)
+    return quat_to_matrix(normalize(q))
+
+
+def quat_to_matrix(q: NDArray[np.floating]) -> Array:
+    """(..., 4) unit quaternions to (..., 3, 3)."""
+    w, x, y, z = np.moveaxis(np.asarray(q, np.float64), -1, 0)
+    m = np.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ],
+        -1,
+    )
+    return m.reshape(*m.shape[:-1], 3, 3)
+
+
+def matrix_to_quat(m: NDArray[np.floating]) -> Array:
+    """(..., 3, 3) rotations to (..., 4) unit quaternions with w >= 0.
+
+    Takes the largest of the four components first, as in Shepperd, "Quaternion from rotation matrix"
+    (Journal of Guidance and Control, 1978).
+    """
+    m = np.asarray(m, np.float64)
+    d = np.stack([m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], -1)
+    trace = d.sum(-1)
+    # Four times the products of the quaternion with itself.
+    k = np.empty((*m.shape[:-2], 4, 4))
+    k[..., 0, 0] = 1 + trace
+    for i in range(3):
+        j, n = (i + 1) % 3, (i + 2) % 3
+        k[..., i + 1, i + 1] = 1 + 2 * d[..., i] - trace
+        k[..., 0, i + 1] = k[..., i + 1, 0] = m[..., n, j] - m[..., j, n]
+        k[..., i + 1, j + 1] = k[..., j + 1, i + 1] = m[..., i, j] + m[..., j, i]
+    largest = np.einsum("...ii->...i", k).argmax(-1)
+    q = normalize(np.take_along_axis(k, largest[..., None, None], -2)[..., 0, :])
+    return np.where(q[..., :1] < 0, -q, q)
+
+
+def continuous(q: NDArray[np.floating]) -> Array:
+    """Choose the sign of every quaternion of (T, ..., 4) so that it is nearest to the one before."""
+    q = np.array(q, np.float64)
+    if len(q) > 1:
+        flip = (q[1:] * q[:-1]).sum(-1) < 0
+        sign = np.cumprod(np.where(flip, -1.0, 1.0), axis=0)
+        q[1:] *= sign[..., None]
+    return q
