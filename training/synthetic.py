@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lifter.camera import follow_person, look_at
+from lifter.camera import FOLLOW_SECONDS, follow_person, look_at
+from lifter.checkpoint import middle_weights
 from lifter.skeleton import Skeleton, layout_keypoints
 
 INPUT_LAYOUTS = ("mediapipe33", "coco17", "halpe26", "body25", "h36m17")
@@ -29,12 +30,6 @@ class Views:
     joints: Tensor
     down: Tensor
     contact: Tensor
-
-
-def importance(skeleton: Skeleton) -> Tensor:
-    """(J,) weight of each joint in the middle of a person: hips and shoulders, which every layout has."""
-    torso = {"l_hip", "r_hip", "l_shoulder", "r_shoulder"}
-    return torch.tensor([4.0 if n in torso else 0.5 for n in skeleton.joint_names])
 
 
 def quaternions_to_matrices(q: Tensor) -> Tensor:
@@ -179,7 +174,7 @@ def film(
         rays, score = detector_errors(skeleton, rays, score, seen, scale * noise, g)
     score = score * layout_mask(skeleton, batch, layout, g)[:, None]
     rotation, rays, size = follow_person(torch.where(score[..., None] > 0, rays, 0.0), score,
-                                         importance(skeleton), 0.25 * fps)
+                                         torch.from_numpy(middle_weights(skeleton)), FOLLOW_SECONDS * fps)
     rooted = torch.einsum("bij,btkj->btki", full, joints)
     target = torch.einsum("btij,btkj->btki", rotation, rooted)
     down = torch.einsum("btij,bj->bti", rotation, -full[..., 2])

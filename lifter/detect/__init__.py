@@ -1,0 +1,51 @@
+"""2D detectors behind one protocol; each is a file, imported when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifter.errors import MotionliftError
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One person in one frame.
+
+    Attributes:
+        xy: (K, 2) pixels, origin at the top-left corner of the top-left pixel, NaN where missing.
+        score: (K,) confidence in 0..1, 0 where missing.
+        world: (K, 3) metres, the detector's own guess at 3D where it makes one; kept for comparison only.
+    """
+
+    xy: NDArray[np.float32]
+    score: NDArray[np.float32]
+    world: NDArray[np.float32] | None = None
+
+
+class Detector(Protocol):
+    """Finds people in frames that arrive in the order of time."""
+
+    name: str
+    layout: str
+
+    def detect(self, rgb: NDArray[np.uint8], time: float) -> list[Detection]:
+        """People in an (H, W, 3) RGB frame, `time` seconds from the start, later than the frame before."""
+        ...
+
+    def close(self) -> None: ...
+
+
+DETECTORS = ("mediapipe",)
+
+
+def load_detector(name: str = "mediapipe", **options: Any) -> Detector:
+    """A detector by name. Raises MotionliftError for an unknown name or a missing package or model."""
+    if name == "mediapipe":
+        from .mediapipe import MediaPipeDetector
+
+        return MediaPipeDetector(**options)
+    raise MotionliftError(f"Unknown detector {name!r}", f"Use one of {', '.join(DETECTORS)}")

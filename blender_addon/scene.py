@@ -1,0 +1,73 @@
+"""The scene around a captured person: its rate and range, and the camera that took the footage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from .armature import FIRST_FRAME
+from .take_file import TakeFile
+
+
+def set_time(take: TakeFile) -> None:
+    """Let the scene run at the footage's rate, from the first frame of the first person to the last of the last."""
+    scene = bpy.context.scene
+    rate = max(1, round(take.fps))
+    scene.render.fps, scene.render.fps_base = rate, rate / take.fps
+    if take.people:
+        scene.frame_start = FIRST_FRAME + min(int(p.frames[0]) for p in take.people)
+        scene.frame_end = FIRST_FRAME + max(int(p.frames[-1]) for p in take.people)
+    scene.frame_set(scene.frame_start)
+
+
+def build_camera(take: TakeFile, name: str) -> tuple[Any, str | None]:
+    """A camera with the shot's lens and place, and the footage behind it.
+
+    Returns the camera and a warning if the footage could not be loaded.
+    """
+    scene = bpy.context.scene
+    width, height = take.image_size
+    data = bpy.data.cameras.new(name)
+    camera = bpy.data.objects.new(name, data)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, 100
+    data.sensor_fit, data.sensor_width = "HORIZONTAL", 36.0
+    data.lens = float(take.K[0, 0]) * data.sensor_width / width
+    data.shift_x = (width / 2 - float(take.K[0, 2])) / width
+    data.shift_y = (float(take.K[1, 2]) - height / 2) / width
+    data.clip_start = 0.01
+    # OpenCV's camera looks along +Z with Y down, Blender's along -Z with Y up.
+    pose = np.eye(4)
+    pose[:3, :3] = take.R.T @ np.diag([1.0, -1.0, -1.0])
+    pose[:3, 3] = -take.R.T @ take.t
+    camera.matrix_world = Matrix(pose.tolist())
+    return camera, _put_footage_behind(data, take)
+
+
+def _put_footage_behind(data: Any, take: TakeFile) -> str | None:
+    if take.footage is None:
+        return None
+    path = take.footage
+    if path.is_dir():
+        images = sorted(p for p in path.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".exr", ".webp"))
+        path = images[0] if images else path
+    elif "%" in path.name:
+        head, tail = path.name.split("%")[0], path.name.split("d", 1)[-1] if "d" in path.name else ""
+        images = sorted(p for p in path.parent.glob(f"{head}*{tail}"))
+        path = images[0] if images else path
+    if not path.is_file():
+        return f"The footage {take.footage} is not there any more: the camera has no background"
+    try:
+        clip = bpy.data.movieclips.load(str(path))
+    except RuntimeError as error:
+        return f"Blender cannot load the footage {path} ({error}): the camera has no background"
+    clip.frame_start = FIRST_FRAME
+    data.show_background_images = True
+    background = data.background_images.new()
+    background.source, background.clip, background.alpha = "MOVIE_CLIP", clip, 1.0
+    background.frame_method = "FIT"
+    return None

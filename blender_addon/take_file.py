@@ -1,0 +1,105 @@
+"""Read a take for Blender: the part of docs/take-format.md that animation needs. No bpy."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+GAP = 0
+"""Value of `TakePerson.state` where nobody was seen; the arrays are NaN there."""
+
+
+class TakeError(Exception):
+    """The file is not a take that can be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class TakeBone:
+    """A bone of the take's skeleton: names of its parent bone and of the joints that it runs between."""
+
+    name: str
+    parent: str | None
+    head: str
+    tail: str
+
+
+@dataclass(frozen=True)
+class TakePerson:
+    """One person: frame numbers (T,), state (T,), joints (T, J, 3) metres and rotations (T, B, 4) in the scene,
+    and (J, 3) rest offsets of each joint from its parent joint."""
+
+    frames: NDArray[np.int32]
+    state: NDArray[np.uint8]
+    joints_world: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TakeFile:
+    """What animation needs of a take. Camera: x_camera = R @ X_scene + t, pixels = K @ x_camera / depth."""
+
+    path: Path
+    fps: float
+    footage: Path | None
+    image_size: tuple[int, int]
+    joint_names: tuple[str, ...]
+    joint_parents: tuple[int, ...]
+    bones: tuple[TakeBone, ...]
+    K: NDArray[np.float64]
+    R: NDArray[np.float64]
+    t: NDArray[np.float64]
+    people: tuple[TakePerson, ...]
+
+
+def read_take(path: Path) -> TakeFile:
+    """Raises TakeError for a missing, damaged, older or newer file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {k: cast(NDArray[Any], archive[k]) for k in archive.files}
+        header = cast(dict[str, Any], json.loads(str(arrays["header"])))
+        version = int(header["version"])
+    except FileNotFoundError as error:
+        raise TakeError(f"{path}: no such take. Check the path.") from error
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise TakeError(f"{path}: damaged, or not a take ({error}). Capture the clip again.") from error
+    if version != VERSION:
+        remedy = "Update Motionlift" if version > VERSION else "Capture the clip again"
+        raise TakeError(f"{path}: a take of version {version}; this Motionlift reads version {VERSION}. {remedy}.")
+    try:
+        joints = cast(list[dict[str, Any]], header["skeleton"]["joints"])
+        names = tuple(str(j["name"]) for j in joints)
+        bones = cast(list[dict[str, Any]], header["skeleton"]["bones"])
+        source = header["source"]
+        people = {k.split("/")[1] for k in arrays if k.startswith("people/")}
+        take = TakeFile(
+            path=path, fps=float(header["fps"]),
+            footage=Path(source["path"]) if source["path"] else None,
+            image_size=(int(source["width"]), int(source["height"])),
+            joint_names=names,
+            joint_parents=tuple(names.index(j["parent"]) if "parent" in j else -1 for j in joints),
+            bones=tuple(TakeBone(b["name"], b.get("parent"), b["head"], b["tail"]) for b in bones),
+            K=arrays["camera/K"], R=arrays["camera/R"], t=arrays["camera/t"],
+            people=tuple(
+                TakePerson(**{f: arrays[f"people/{i}/{f}"] for f in TakePerson.__dataclass_fields__})
+                for i in range(len(people))
+            ),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise TakeError(f"{path}: damaged: {error}. Capture the clip again.") from error
+    for i, person in enumerate(take.people):
+        t = len(person.frames)
+        expected = {"state": (t,), "joints_world": (t, len(names), 3), "rotations": (t, len(take.bones), 4),
+                    "offsets": (len(names), 3)}
+        for name, shape in expected.items():
+            if getattr(person, name).shape != shape:
+                raise TakeError(f"{path}: damaged: people/{i}/{name} is not {shape}. Capture the clip again.")
+    return take

@@ -1,0 +1,91 @@
+"""A checkpoint: an ONNX file that carries its skeleton, input convention and model card in its metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import MotionliftError
+from .skeleton import Skeleton, skeleton_from_dict
+
+FOLDER = Path(__file__).parent / "checkpoints"
+CONVENTION = "follow-camera-1"
+"""The virtual camera that follows the person (lifter/camera.py), as the network was trained with."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A lifting network ready to run.
+
+    Attributes:
+        skeleton: what it predicts.
+        fps: the frame rate that it was trained at.
+        reach: frames on either side that a frame's result depends on.
+        card: data, licences, protocol and measured errors.
+    """
+
+    name: str
+    path: Path
+    skeleton: Skeleton
+    fps: float
+    reach: int
+    card: dict[str, Any]
+    session: Any
+
+    def run(
+        self, rays: NDArray[np.float32], score: NDArray[np.float32], size: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """One forward pass; shapes as in lifter/nets/temporal_mixer.py."""
+        out = self.session.run(None, {"rays": rays, "score": score, "size": size})
+        return cast(tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple(out))
+
+    @cached_property
+    def importance(self) -> NDArray[np.float32]:
+        return middle_weights(self.skeleton)
+
+
+def middle_weights(skeleton: Skeleton) -> NDArray[np.float32]:
+    """(J,) weight of each joint in the middle of a person: hips and shoulders, which every layout has."""
+    torso = {"l_hip", "r_hip", "l_shoulder", "r_shoulder"}
+    return np.array([4.0 if n in torso else 0.5 for n in skeleton.joint_names], np.float32)
+
+
+def load_checkpoint(name: str = "body", threads: int = 0) -> Checkpoint:
+    """A shipped checkpoint by name, or one of the user's own by the path of its .onnx file.
+
+    Raises MotionliftError for a file that is missing, damaged, or not a Motionlift checkpoint.
+    """
+    path = Path(name) if name.endswith(".onnx") else FOLDER / f"{name}.onnx"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.onnx"))) or "none"
+        raise MotionliftError(f"No checkpoint {name!r}", f"Shipped ones: {known}; or give the path of an .onnx file")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MotionliftError(f"ONNX Runtime cannot be loaded ({error})", "pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        meta = dict(session.get_modelmeta().custom_metadata_map)
+    except Exception as error:  # ONNX Runtime raises several unrelated types of its own
+        raise MotionliftError(f"{path}: damaged, or not an ONNX file", "Get the checkpoint again") from error
+    if "motionlift" not in meta:
+        raise MotionliftError(f"{path}: an ONNX file, but not a Motionlift checkpoint", "Export it with training.export")
+    header = cast(dict[str, Any], json.loads(meta["motionlift"]))
+    if header.get("convention") != CONVENTION:
+        raise MotionliftError(
+            f"{path}: its input convention is {header.get('convention')!r}, this version knows {CONVENTION!r}",
+            "Update Motionlift or export the checkpoint again",
+        )
+    return Checkpoint(
+        name=path.stem, path=path, skeleton=skeleton_from_dict(header["skeleton"], str(path)),
+        fps=float(header["fps"]), reach=int(header["reach"]), card=header["card"], session=session,
+    )

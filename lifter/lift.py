@@ -1,0 +1,103 @@
+"""2D joints to 3D: the virtual camera, the network, and back into the camera's axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .camera import FOLLOW_SECONDS, Lens, follow_person, pixels_to_rays
+from .checkpoint import Checkpoint
+
+CHUNK = 4096
+"""Frames that one call of the network gets at most."""
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What the network says of T frames, in camera axes; as the fields of the same names in a take."""
+
+    joints: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+    contact: NDArray[np.float32]
+    down: NDArray[np.float32]
+
+
+def lift(
+    xy: NDArray[np.floating], score: NDArray[np.floating], lens: Lens, fps: float, checkpoint: Checkpoint
+) -> Lifted:
+    """Lift one person's joints.
+
+    Args:
+        xy: (T, J, 2) pixels in the order of the checkpoint's skeleton, NaN where missing.
+        score: (T, J), 0 where missing.
+        fps: rate of the frames; the network's own rate is reached by taking every n-th frame n times over,
+            or by interpolation where the footage is slower.
+    """
+    rays = pixels_to_rays(xy, lens)
+    missing = ~np.isfinite(rays).all(-1) | ~(score > 0)
+    rays, score = np.where(missing[..., None], 0, rays), np.where(missing, 0, score)
+    phases = max(1, round(fps / checkpoint.fps))
+    repeat = max(1, round(checkpoint.fps / fps))
+    frames = len(rays)
+    if repeat > 1:
+        rays, score = _denser(rays, score, repeat)
+    out: list[NDArray[np.float32]] = []
+    for phase in range(phases):
+        part = _lift_even(rays[phase::phases], score[phase::phases], fps * repeat / phases, checkpoint)
+        if not out:
+            out = [np.zeros((len(rays), *p.shape[1:]), np.float32) for p in part]
+        for whole, p in zip(out, part, strict=True):
+            whole[phase::phases] = p
+    return Lifted(*(o[::repeat][:frames] for o in out))
+
+
+def _denser(
+    rays: NDArray[np.floating], score: NDArray[np.floating], repeat: int
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Put `repeat` - 1 frames between any two, linear; a joint missing in either is missing between them."""
+    at = np.arange((len(rays) - 1) * repeat + 1) / repeat
+    low = at.astype(int)
+    high = np.minimum(low + 1, len(rays) - 1)
+    u = (at - low)[:, None]
+    between = np.where((score[low] > 0) & ((score[high] > 0) | (u == 0)), score[low] * (1 - u) + score[high] * u, 0)
+    return rays[low] * (1 - u[..., None]) + rays[high] * u[..., None], between
+
+
+def _lift_even(
+    rays: NDArray[np.floating], score: NDArray[np.floating], fps: float, checkpoint: Checkpoint
+) -> tuple[NDArray[np.float32], ...]:
+    """Lift frames that follow each other at about the network's rate."""
+    rotation, seen, size = follow_person(
+        rays.astype(np.float64), score.astype(np.float64), checkpoint.importance, FOLLOW_SECONDS * fps
+    )
+    inputs = [np.asarray(a, np.float32)[None] for a in (seen, score, size)]
+    parts: list[tuple[NDArray[np.float32], ...]] = []
+    # Every frame sees `reach` frames on either side, so that chunks join without seams.
+    for start in range(0, len(rays), CHUNK):
+        a, b = max(0, start - checkpoint.reach), min(len(rays), start + CHUNK + checkpoint.reach)
+        result = both_mirrors([x[:, a:b] for x in inputs], checkpoint)
+        keep = slice(start - a, min(start + CHUNK, len(rays)) - a)
+        parts.append(tuple(r[0, keep] for r in result))
+    joints, log_sigma, contact, down = (np.concatenate(p) for p in zip(*parts, strict=True))
+    back = np.swapaxes(rotation, -1, -2)
+    return (
+        np.einsum("tij,tkj->tki", back, joints).astype(np.float32),
+        np.exp(log_sigma).astype(np.float32),
+        (1 / (1 + np.exp(-contact))).astype(np.float32),
+        np.einsum("tij,tj->ti", back, down).astype(np.float32),
+    )
+
+
+def both_mirrors(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> list[NDArray[np.float32]]:
+    """The mean of what the network says of the person and of the person's mirror image."""
+    mirror = checkpoint.skeleton.mirror
+    rays, score, size = inputs
+    flip2, flip3 = np.array([-1, 1], np.float32), np.array([-1, 1, 1], np.float32)
+    plain = checkpoint.run(rays, score, size)
+    image = checkpoint.run(rays[:, :, mirror] * flip2, score[:, :, mirror], size)
+    unmirrored = (image[0][:, :, mirror] * flip3, image[1][:, :, mirror], image[2][..., [2, 3, 0, 1]], image[3] * flip3)
+    return [(a + b) / 2 for a, b in zip(plain, unmirrored, strict=True)]
+
+

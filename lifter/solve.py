@@ -1,0 +1,141 @@
+"""From joint positions to a skeleton in motion: bone rotations, constant bone lengths, forward kinematics.
+
+Rotations are relative to the skeleton's rest pose: `rotation @ rest direction = posed direction`, in the
+axes of the positions that they come from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from .rotation import normalize, quat_to_matrix, shortest_arc
+from .skeleton import Bone, Skeleton, mirror_name
+
+Array = NDArray[np.float64]
+
+HINGE_SECONDS = 0.12
+"""Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
+
+
+def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating], fps: float) -> Array:
+    """(T, B, 3, 3) rotation of every bone from (T, J, 3) joints, finite throughout.
+
+    Directions come from the joints, twist from what body.toml names for each bone.
+    """
+    joints = np.asarray(joints, np.float64)
+    rest = skeleton.rest.astype(np.float64)
+    names = [b.name for b in skeleton.bones]
+    out = np.zeros((len(joints), len(names), 3, 3))
+
+    def segment(pose: Array, a: str, b: str) -> Array:
+        return pose[..., skeleton.joint(b), :] - pose[..., skeleton.joint(a), :]
+
+    # Bones that are half of the turn between two others wait for these.
+    order = sorted(range(len(names)), key=lambda b: bool(skeleton.bones[b].between))
+    done: set[int] = set()
+    for b in order:
+        bone = skeleton.bones[b]
+        if bone.fit:
+            ends = [*bone.fit] if bone.tail in bone.fit else [bone.tail, *bone.fit]
+            out[:, b] = rigid_fit(
+                np.stack([segment(rest, bone.head, n) for n in ends]),
+                np.stack([segment(joints, bone.head, n) for n in ends], 1),
+            )
+            done.add(b)
+    for b, bone in enumerate(skeleton.bones):
+        if b in done:
+            continue
+        if bone.between:
+            a, c = (out[:, names.index(n)] for n in bone.between)
+            start = a @ _half(np.swapaxes(a, -1, -2) @ c)
+        else:
+            parent = skeleton.bone_parents[b]
+            start = out[:, parent] if parent >= 0 else np.broadcast_to(np.eye(3), out[:, b].shape)
+        direction = segment(joints, bone.head, bone.tail)
+        out[:, b] = shortest_arc(start @ segment(rest, bone.head, bone.tail), direction) @ start
+        if bone.hinge:
+            upper, lower = (segment(joints, *bone.hinge[i : i + 2]) for i in (0, 1))
+            out[:, b] = _twist_to_hinge(out[:, b], bone, direction, np.cross(upper, lower), fps)
+    return out
+
+
+def rigid_fit(rest: Array, posed: Array) -> Array:
+    """(T, 3, 3) rotations that best turn (N, 3) vectors onto (T, N, 3): Kabsch, Acta Cryst. A32, 1976."""
+    u, _, vt = np.linalg.svd(np.einsum("tni,nj->tij", posed, rest))
+    sign = np.ones((len(posed), 1, 3))
+    sign[:, 0, 2] = np.linalg.det(u @ vt)
+    return (u * sign) @ vt
+
+
+def _half(rotation: Array) -> Array:
+    """Half of each rotation: the chordal mean of it and no rotation."""
+    u, _, vt = np.linalg.svd(rotation + np.eye(3))
+    return u @ vt
+
+
+def _twist_to_hinge(start: Array, bone: Bone, direction: Array, axis: Array, fps: float) -> Array:
+    """Turn bones about their own direction so that their hinge meets the axis seen in the joints.
+
+    The axis is seen well where the limb is bent. The angle is therefore a mean over neighbouring frames,
+    weighted by the bend, over ever longer times where the limb stays straight; in the end the parent's own
+    twist remains. An axis that points against its neighbours (a knee that seems to bend forwards) is left out.
+    """
+    along = normalize(direction)
+    resting = start @ np.array(bone.axis)
+    resting = normalize(resting - (resting * along).sum(-1, keepdims=True) * along)
+    bend = np.linalg.norm(axis, axis=-1) / np.maximum((direction**2).sum(-1), 1e-12)
+    axis = normalize(axis)
+    angle = np.arctan2((np.cross(resting, axis) * along).sum(-1), (resting * axis).sum(-1))
+    weight = np.clip(bend - 0.1, 0, None) ** 2
+    mean = np.zeros(len(angle))
+    for _ in range(3):
+        turn = weight * np.exp(1j * angle)
+        total = np.full(len(angle), 1e-7 + 0j)
+        for share, seconds in ((1.0, HINGE_SECONDS), (1e-2, 4 * HINGE_SECONDS), (1e-4, 16 * HINGE_SECONDS)):
+            total += share * gaussian_filter1d(turn, seconds * fps, mode="constant")
+        mean = np.angle(total)
+        weight = weight * np.clip(0.2 + np.cos(angle - mean), 0, 1)
+    half = mean[:, None] / 2
+    return quat_to_matrix(np.concatenate([np.cos(half), np.sin(half) * along], -1)) @ start
+
+
+def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating], rotations: Array) -> Array:
+    """(J, 3) the performer's own rest offsets: each joint in its bone's axes, the median over the clip.
+
+    Left and right get the same lengths, as mirror images.
+    """
+    joints = np.asarray(joints, np.float64)
+    offsets = np.zeros((len(skeleton.joint_names), 3))
+    for j, parent in enumerate(skeleton.parents):
+        if parent >= 0:
+            local = np.einsum("tji,tj->ti", rotations[:, skeleton.bone_of_joint[j]], joints[:, j] - joints[:, parent])
+            offsets[j] = np.median(local, axis=0)
+            head = skeleton.bones[skeleton.bone_of_joint[j]]
+            if head.tail == skeleton.joint_names[j] and not head.fit:
+                # An aimed bone runs along its rest direction exactly; only its length is measured.
+                rest = skeleton.rest[j] - skeleton.rest[parent]
+                offsets[j] = normalize(rest) * np.median(np.linalg.norm(local, axis=-1))
+    flipped = offsets[skeleton.mirror] * np.array([-1.0, 1.0, 1.0])
+    return (offsets + flipped) / 2
+
+
+def forward_kinematics(skeleton: Skeleton, rotations: Array, offsets: Array) -> Array:
+    """(T, J, 3) joints relative to the root from (T, B, 3, 3) rotations and (J, 3) rest offsets."""
+    out = np.zeros((len(rotations), len(skeleton.joint_names), 3))
+    for j, parent in enumerate(skeleton.parents):
+        if parent >= 0:
+            out[:, j] = out[:, parent] + rotations[:, skeleton.bone_of_joint[j]] @ offsets[j]
+    return out
+
+
+def standing_height(skeleton: Skeleton, offsets: Array) -> float:
+    """Height in metres of a person with these rest offsets, from the lowest joint to the highest."""
+    identity = np.broadcast_to(np.eye(3), (1, len(skeleton.bones), 3, 3))
+    return float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
+
+
+__all__ = [
+    "forward_kinematics", "mirror_name", "rigid_fit", "solve_offsets", "solve_rotations", "standing_height",
+]

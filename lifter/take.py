@@ -1,0 +1,198 @@
+"""The take: all that a capture knows, in one versioned .npz file without pickle.
+
+docs/take-format.md gives every key with shape and unit. A take holds the arrays of every stage, so that
+smoothing and solving can be redone without the video.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import MotionliftError
+from .skeleton import Skeleton, layout_keypoints, skeleton_from_dict
+
+VERSION = 1
+GAP, SEEN, FILLED = 0, 1, 2
+"""Values of `Person.state`: nobody seen, seen, and a short gap that was filled."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A static camera: x_camera = R @ X_scene + t, pixels = K @ x_camera / depth."""
+
+    K: NDArray[np.float64]
+    R: NDArray[np.float64]
+    t: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person through T frames of the take, without holes in the frame numbers.
+
+    Attributes:
+        frames: (T,) numbers on the take's own even time base, the first of the footage is 0.
+        times: (T,) seconds from the start of the footage.
+        state: (T,) GAP, SEEN or FILLED. Every solved array is NaN in a gap.
+        swapped: (T,) where left and right were exchanged in the detections and put right.
+        keypoints, scores: (T, K, 2) pixels and (T, K), in the detector's layout, left-right repaired.
+        lifted: (T, J, 3) joints relative to the root as the network gave them, metres, camera axes, for a
+            person of the skeleton's height.
+        sigma: (T, J) expected error of these, metres.
+        contact: (T, 4) probability that l_heel, l_toe, r_heel, r_toe touch the ground.
+        down: (T, 3) direction of gravity, camera axes.
+        joints_camera, joints_world: (T, J, 3) solved joints, metres.
+        rotations: (T, B, 4) solved rotation of each bone relative to the rest pose, scene space, (w, x, y, z).
+        offsets: (J, 3) rest offset of each joint from its parent, in the performer's proportions, metres.
+    """
+
+    frames: NDArray[np.int32]
+    times: NDArray[np.float64]
+    state: NDArray[np.uint8]
+    swapped: NDArray[np.bool_]
+    keypoints: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    lifted: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+    contact: NDArray[np.float32]
+    down: NDArray[np.float32]
+    joints_camera: NDArray[np.float32]
+    joints_world: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Take:
+    """People, the camera that saw them, and the header: everything else, as plain JSON data."""
+
+    header: dict[str, Any]
+    camera: Camera
+    people: tuple[Person, ...]
+    path: Path | None = field(default=None, compare=False)
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        return skeleton_from_dict(self.header["skeleton"], "the take's skeleton")
+
+    @property
+    def fps(self) -> float:
+        """The take's own even sample rate."""
+        return float(self.header["fps"])
+
+    @property
+    def layout(self) -> str:
+        """Name of the keypoint layout of `Person.keypoints`."""
+        return str(self.header["detector"]["layout"])
+
+
+_HEADER_KEYS = ("version", "fps", "source", "lens", "detector", "checkpoint", "skeleton", "settings")
+
+
+def save_take(take: Take, path: str | Path) -> Path:
+    """Write a take under a temporary name and rename it: a killed process leaves nothing half-written."""
+    path = Path(path)
+    arrays: dict[str, Any] = {"header": np.array(json.dumps(take.header))}
+    arrays |= {f"camera/{k}": getattr(take.camera, k) for k in ("K", "R", "t")}
+    for i, person in enumerate(take.people):
+        arrays |= {f"people/{i}/{f.name}": getattr(person, f.name) for f in fields(Person)}
+    name = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            name = file.name
+            np.savez_compressed(file, **arrays)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except OSError as error:
+        raise MotionliftError(
+            f"{path}: cannot be written ({error.strerror or error})", "Choose a folder that exists, can be written and has room"
+        ) from error
+    finally:
+        if name is not None and os.path.exists(name):
+            os.unlink(name)
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load_take(path: str | Path) -> Take:
+    """Read and check a take. Raises MotionliftError for a missing, damaged, older or newer file."""
+    path = Path(path)
+    again = "Capture the clip again"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {k: archive[k] for k in archive.files}
+    except FileNotFoundError as error:
+        raise MotionliftError(f"{path}: no such take", "Check the path") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise MotionliftError(f"{path}: damaged, or not a take ({error})", again) from error
+    try:
+        header = cast(dict[str, Any], json.loads(str(arrays["header"])))
+        version = int(header["version"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MotionliftError(f"{path}: not a take: it has no header", again) from error
+    if version != VERSION:
+        newer = version > VERSION
+        raise MotionliftError(
+            f"{path}: a take of version {version}; this Motionlift reads version {VERSION}",
+            "Update Motionlift" if newer else again,
+        )
+    missing = [k for k in _HEADER_KEYS if k not in header]
+    if missing:
+        raise MotionliftError(f"{path}: damaged: the header lacks {', '.join(missing)}", again)
+    take = Take(header, _camera(arrays, path), (), path)
+    count = len({k.split("/")[1] for k in arrays if k.startswith("people/")})
+    return Take(header, take.camera, tuple(_person(arrays, i, take, path) for i in range(count)), path)
+
+
+def _camera(arrays: dict[str, Any], path: Path) -> Camera:
+    found = {k: arrays.get(f"camera/{k}") for k in ("K", "R", "t")}
+    shapes = {"K": (3, 3), "R": (3, 3), "t": (3,)}
+    for k, shape in shapes.items():
+        value = found[k]
+        if value is None or value.shape != shape or value.dtype.kind != "f" or not np.isfinite(value).all():
+            raise MotionliftError(f"{path}: damaged: camera/{k} is not {shape} finite numbers", "Capture the clip again")
+    return Camera(**cast(dict[str, NDArray[np.float64]], found))
+
+
+def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Person:
+    again = "Capture the clip again"
+    j, b = len(take.skeleton.joint_names), len(take.skeleton.bones)
+    k = len(layout_keypoints(take.layout))
+    frames = arrays.get(f"people/{index}/frames")
+    t = -1 if frames is None else len(frames)
+    shapes: dict[str, tuple[tuple[int, ...], str]] = {
+        "frames": ((t,), "i"), "times": ((t,), "f"), "state": ((t,), "u"), "swapped": ((t,), "b"),
+        "keypoints": ((t, k, 2), "f"), "scores": ((t, k), "f"), "lifted": ((t, j, 3), "f"), "sigma": ((t, j), "f"),
+        "contact": ((t, 4), "f"), "down": ((t, 3), "f"), "joints_camera": ((t, j, 3), "f"),
+        "joints_world": ((t, j, 3), "f"), "rotations": ((t, b, 4), "f"), "offsets": ((j, 3), "f"),
+    }
+    values: dict[str, Any] = {}
+    for name, (shape, kind) in shapes.items():
+        value = arrays.get(f"people/{index}/{name}")
+        if value is None:
+            raise MotionliftError(f"{path}: damaged: people/{index}/{name} is missing", again)
+        if value.shape != shape or value.dtype.kind != kind:
+            raise MotionliftError(
+                f"{path}: damaged: people/{index}/{name} is {value.shape} {value.dtype}, expected {shape}", again
+            )
+        values[name] = value
+    shown = values["state"] != GAP
+    for name in ("joints_camera", "joints_world", "rotations"):
+        if not np.isfinite(values[name][shown]).all():
+            raise MotionliftError(f"{path}: damaged: people/{index}/{name} is not finite where somebody was seen", again)
+    return Person(**values)
