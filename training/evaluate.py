@@ -11,38 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lifter.checkpoint import Checkpoint
 from lifter.lift import both_mirrors
+from lifter.metrics import joint_error, procrustes
 from training.data.store import Store, draw_clips, split_of
 from training.synthetic import film
-
-
-def procrustes(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Predictions (N, J, 3) moved, turned and scaled onto the truth, each frame for itself (P-MPJPE).
-
-    Reflections are not allowed. Umeyama, IEEE PAMI 13, 1991.
-    """
-    p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
-    pm, tm = p.mean(1, keepdims=True), t.mean(1, keepdims=True)
-    p0, t0 = p - pm, t - tm
-    u, s, vt = np.linalg.svd(np.swapaxes(t0, 1, 2) @ p0)
-    sign = np.ones_like(s)
-    sign[:, 2] = np.sign(np.linalg.det(u @ vt))
-    rotation = (u * sign[:, None]) @ vt
-    scale = (s * sign).sum(1) / np.maximum((p0**2).sum((1, 2)), 1e-12)
-    return scale[:, None, None] * p0 @ np.swapaxes(rotation, 1, 2) + tm
-
-
-def joint_error(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(...) mean distance of (..., J, 3) joints, in their unit."""
-    return np.linalg.norm(np.asarray(predicted, np.float64) - truth, axis=-1).mean(-1)
-
-
-def acceleration(joints: NDArray[np.floating], fps: float) -> NDArray[np.float64]:
-    """(T - 2, J, 3) second differences of (T, J, 3) joints, per second squared."""
-    return np.diff(np.asarray(joints, np.float64), 2, axis=0) * fps**2
 
 
 def evaluate_synthetic(

@@ -1,0 +1,1 @@
+"""Benchmarks and the rendered performers that they are measured on."""

@@ -1,0 +1,244 @@
+"""The command line: `motionlift capture | animate | demo | doctor`. It alone knows all packages, and imports late."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import MotionliftError
+
+if TYPE_CHECKING:
+    from .take import Take
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0; 2 after bad input, with one line on what is wrong and what to do; 130 after Ctrl-C."""
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args) or 0)
+    except MotionliftError as error:
+        sys.stderr.write(f"motionlift: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("motionlift: stopped; nothing was written\n")
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="motionlift", description="Turns video into animation on an armature.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("capture", help="video to a take: what people in it do, in 3D")
+    one.add_argument("clip", help="video file, folder of images, or a pattern such as shot/%%04d.png")
+    one.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.take.npz")
+    one.add_argument("--height", type=float, help="the performer's height in metres, such as 1.75")
+    lens = one.add_mutually_exclusive_group()
+    lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
+    lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
+    one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
+    one.add_argument("--detector", default="mediapipe")
+    one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
+    one.add_argument("--smoothing", default="butterworth", choices=("butterworth", "one_euro", "gaussian"))
+    one.add_argument("--strength", type=float, default=0.4, help="of the smoothing: 0 none, 1 most (default 0.4)")
+    one.set_defaults(run=run_capture)
+
+    two = commands.add_parser("animate", help="take to a .blend with a keyed armature")
+    two.add_argument("take", type=Path, metavar="NAME.take.npz")
+    two.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.blend")
+    two.set_defaults(run=run_animate)
+
+    three = commands.add_parser("demo", help="both, on a clip of our own whose truth is known")
+    three.add_argument("-o", "--out", type=Path, default=Path("motionlift-demo"), metavar="FOLDER")
+    three.set_defaults(run=run_demo)
+
+    four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
+    four.set_defaults(run=run_doctor)
+    return parser
+
+
+def run_capture(args: argparse.Namespace) -> int:
+    from .capture import SolveSettings, capture
+    from .take import save_take
+
+    check_writable(args.out)
+    settings = SolveSettings(smoothing=args.smoothing, strength=args.strength)
+    with Bar() as bar:
+        take = capture(
+            args.clip, focal=args.focal, fov=args.fov, height=args.height, start=args.start, end=args.end,
+            detector=args.detector, checkpoint=args.checkpoint, settings=settings, progress=bar,
+        )
+    save_take(take, args.out)
+    say(describe(take))
+    say(f"wrote {args.out}")
+    return 0
+
+
+def run_animate(args: argparse.Namespace) -> int:
+    animate = load_animate()
+    check_writable(args.out)
+    for warning in animate(args.take, args.out):
+        say(f"warning: {warning}")
+    say(f"wrote {args.out}")
+    return 0
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from .capture import capture
+    from .metrics import compare
+    from .preview import write_preview
+    from .take import save_take
+
+    animate = load_animate()
+    folder = Path(__file__).parent / "demo"
+    args.out.mkdir(parents=True, exist_ok=True)
+    check_writable(args.out / "demo.take.npz")
+    with np.load(folder / "demo_truth.npz", allow_pickle=False) as z:
+        truth = {k: z[k] for k in z.files}
+    with Bar() as bar:
+        take = capture(folder / "demo.mp4", height=float(truth["height"]), progress=bar)
+    path = save_take(take, args.out / "demo.take.npz")
+    say(describe(take))
+    write_preview(take, args.out / "demo.mp4")
+    for warning in animate(path, args.out / "demo.blend"):
+        say(f"warning: {warning}")
+    person = take.people[0]
+    names = [str(n) for n in truth["joint_names"]]
+    mine = [take.skeleton.joint(n) for n in names]
+    hips = np.array([names.index("l_hip"), names.index("r_hip")])
+    figures = compare(person.joints_camera[:, mine], truth["joints_camera"][person.frames], hips, take.fps)
+    say(f"against the truth of {len(names)} joints in {figures['frames']:.0f} of {len(truth['joints_camera'])} frames: "
+        f"mean error {figures['MPJPE']:.0f} mm, {figures['P-MPJPE']:.0f} mm after Procrustes alignment; "
+        f"acceleration error {figures['acceleration error']:.1f} m/s2, "
+        f"{100 * figures['liveliness']:.0f} % of the truth's mean acceleration kept")
+    for file in ("demo.blend", "demo.mp4", "demo.take.npz"):
+        say(f"wrote {args.out / file}")
+    return 0
+
+
+def run_doctor(args: argparse.Namespace) -> int:
+    from .doctor import report
+
+    lines, ready = report()
+    for line in lines:
+        say(line)
+    return 0 if ready else 2
+
+
+def load_animate() -> Callable[[Path, Path], list[str]]:
+    """The Blender side, with its errors turned into ours. bpy is an option: say what to install."""
+    try:
+        import bpy
+    except ImportError as error:
+        raise MotionliftError(
+            f"The bpy module is not installed ({error})",
+            'pip install -c constraints.txt -e ".[blender]", or pip install "bpy>=4.2" on Python 3.11 (5.1 and later: 3.13)',
+        ) from error
+    from blender_addon.animate import animate
+    from blender_addon.take_file import TakeError
+
+    assert bpy
+
+    def run(take: Path, out: Path) -> list[str]:
+        try:
+            with quiet_stdout():
+                return animate(take, out)
+        except TakeError as error:
+            what, _, remedy = str(error).rstrip(".").rpartition(". ")
+            raise MotionliftError(what, remedy) from error
+
+    return run
+
+
+class quiet_stdout:  # noqa: N801 (a context manager, named as the standard library names them)
+    """Keeps Blender's own lines off the terminal: they go straight to the file descriptor."""
+
+    def __enter__(self) -> None:
+        sys.stdout.flush()
+        self.saved = os.dup(1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        os.dup2(self.saved, 1)
+        os.close(self.saved)
+
+
+def check_writable(path: Path) -> None:
+    """Before an hour of work, not after it. Raises MotionliftError."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise MotionliftError(f"{folder}: no such folder", "Create it or choose another one with -o")
+    if path.is_dir() or not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise MotionliftError(f"{path}: cannot be written", "Choose another file or folder with -o")
+
+
+class Bar:
+    """A progress bar of the stage at hand: done of all, frames a second, time left."""
+
+    def __init__(self) -> None:
+        self.stage, self.begun, self.drawn = "", 0.0, 0.0
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self.stage:
+            self.end_line()
+            self.stage, self.begun, self.drawn = stage, now, 0.0
+        if now - self.drawn < 0.1 and done != total:
+            return
+        self.drawn = now
+        rate = done / max(now - self.begun, 1e-6)
+        parts = [f"{stage:<7}"]
+        if total:
+            filled = round(24 * min(1, done / total))
+            parts.append(f"[{'#' * filled}{'.' * (24 - filled)}] {done}/{total}")
+        else:
+            parts.append(f"{done}")
+        if stage == "detect" and done:
+            parts.append(f"{rate:.1f} frames/s")
+            if total:
+                parts.append(f"{max(0, total - done) / max(rate, 1e-6):.0f} s left")
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K" + "  ".join(parts))
+            sys.stderr.flush()
+
+    def end_line(self) -> None:
+        if self.stage and sys.stderr.isatty():
+            sys.stderr.write("\n")
+
+    def __exit__(self, *_: object) -> None:
+        self.end_line()
+
+
+def describe(take: Take) -> str:
+    """One line a person: frames, gaps, swaps put right."""
+    from .take import FILLED, GAP
+
+    lines: list[str] = []
+    for i, p in enumerate(take.people):
+        seconds = f"{p.times[0]:.1f} to {p.times[-1]:.1f} s"
+        gaps, filled, swapped = ((p.state == GAP).sum(), (p.state == FILLED).sum(), p.swapped.sum())
+        lines.append(f"person {i + 1}: {len(p.frames)} frames ({seconds}), {gaps} in gaps, {filled} filled, "
+                     f"left and right put right in {swapped}")
+    return "\n".join(lines)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
