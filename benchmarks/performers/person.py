@@ -1,209 +1,612 @@
-"""Build a clothed person of simple parts in Blender, moved rigidly by the truth's joints.
+"""A performer's body and its room in Blender: shapes written down at the rest pose of `body`, moved by bones.
 
-Each garment is one mesh of ellipsoids and tapered limbs. A voxel remesh after the armature melts its parts
-into one smooth surface in every frame, so that shoulders and knees bend without gaps.
+A garment (skin, shirt, trousers) is one mesh of many closed parts. Every part follows one bone, or several by
+weights; Blender's voxel remesh then melts the posed parts into one surface, frame by frame, so that no joint
+tears or collapses. Head, hands and shoes are stiff.
+
+Shapes are given in the rest coordinates of body.toml (a person of 1.70 m) and carried over to a performer's
+proportions, so the joints stay inside the flesh where anatomy has them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Matrix, Vector
 from numpy.typing import NDArray
 
-from lifter.rotation import normalize
-from lifter.skeleton import Skeleton
+from lifter.skeleton import load_skeleton
 
-from .shots import Color, Performer
+from .cast import Colour, Shot
+from .motions import rest_joints
 
 Array = NDArray[np.float64]
+Weights = Mapping[str, float]
+Point = tuple[float, float, float]
+
+SEGMENTS = 24
+"""Points around a ring."""
+SKELETON = load_skeleton()
+BONES = [b.name for b in SKELETON.bones]
+REST = {n: SKELETON.rest[i].astype(np.float64) for i, n in enumerate(SKELETON.joint_names)}
 
 
-@dataclass
+@dataclass(frozen=True)
+class Ring:
+    """An ellipse of a tube: its centre, its half axes across the tube, and the bones it follows."""
+
+    centre: Point
+    half: tuple[float, float]
+    bones: Weights
+
+
+@dataclass(frozen=True)
+class Part:
+    """A closed mesh at rest: (V, 3) points in body.toml's coordinates, faces, (V, B) weights."""
+
+    points: Array
+    faces: list[tuple[int, ...]]
+    weights: Array
+
+
+@dataclass(frozen=True)
 class Garment:
-    """A mesh under construction: points, faces, and the bone that moves each point."""
+    """An object of the scene: (V, 3) points at the performer's own rest, and their (V, B) weights."""
 
-    name: str
-    color: Color
-    voxel: float
-    points: list[Array] = field(default_factory=list[Array])
-    faces: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
-    bones: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
-
-    def add(self, bone: str, points: Array, faces: list[tuple[int, ...]]) -> None:
-        start = sum(map(len, self.points))
-        self.points.append(points)
-        self.faces += [tuple(start + i for i in f) for f in faces]
-        self.bones.append((bone, start, start + len(points)))
-
-    def ball(self, bone: str, center: Array, radii: tuple[float, float, float] | float, axes: Array | None = None) -> None:
-        points, faces = _sphere()
-        points = points * np.broadcast_to(np.array(radii), (3,))
-        self.add(bone, (points if axes is None else points @ axes.T) + center, faces)
-
-    def limb(self, bone: str, a: Array, b: Array, ra: float, rb: float, squash: float = 1.0) -> None:
-        """A tapered tube with round ends from a to b; `squash` flattens it along Y."""
-        points, faces = _sphere()
-        along = normalize(b - a)
-        across = normalize(np.cross(along, [0.0, 1.0, 0.0]) if abs(along[1]) < 0.9 else np.cross(along, [1.0, 0, 0]))
-        frame = np.stack([across, np.cross(along, across), along], -1)
-        top = points[:, 2:] > 0
-        shaped = np.where(top, points * rb, points * ra) * [1, squash, 1]
-        self.add(bone, shaped @ frame.T + np.where(top, b, a), faces)
+    mesh: Any
+    points: Array
+    weights: Array
 
 
-def _sphere(sides: int = 20, rings: int = 12) -> tuple[Array, list[tuple[int, ...]]]:
-    polar = (np.arange(rings) + 0.5) / rings * np.pi
-    turn = np.arange(sides) / sides * 2 * np.pi
-    grid = np.stack(np.broadcast_arrays(np.sin(polar)[:, None] * np.cos(turn), np.sin(polar)[:, None] * np.sin(turn),
-                                        np.cos(polar)[:, None]), -1).reshape(-1, 3)
-    faces: list[tuple[int, ...]] = [
-        (r * sides + s, (r + 1) * sides + s, (r + 1) * sides + (s + 1) % sides, r * sides + (s + 1) % sides)
-        for r in range(rings - 1) for s in range(sides)
+@dataclass(frozen=True)
+class Stage:
+    garments: list[Garment]
+    rest: Array
+    """(J, 3) the performer's own rest joints."""
+
+
+# --- Shapes -------------------------------------------------------------------------------------------------
+
+
+def _weights(bones: Weights, count: int) -> Array:
+    row = np.zeros(len(BONES))
+    for name, share in bones.items():
+        row[BONES.index(name)] = share
+    return np.tile(row / row.sum(), (count, 1))
+
+
+def tube(rings: Sequence[Ring], across: Point, roundness: float = 2.0) -> Part:
+    """A tube through rings, closed by rounded ends. `across` is the direction of each ring's first half axis.
+
+    Args:
+        roundness: exponent of the superellipse; 2 is an ellipse, more is boxier.
+    """
+    centres = np.array([r.centre for r in rings])
+    along = np.gradient(centres, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    u = np.array(across) - (along @ np.array(across))[:, None] * along
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    v = np.cross(along, u)
+    halves = np.array([r.half for r in rings])
+    # Rounded ends: three smaller rings and a point.
+    cap = np.array([0.5, 0.8, 0.95])
+    order: list[tuple[int, float, float]] = [(0, -float(c), float(np.sqrt(1 - c * c))) for c in cap[::-1]]
+    order += [(i, 0.0, 1.0) for i in range(len(rings))]
+    order += [(len(rings) - 1, float(c), float(np.sqrt(1 - c * c))) for c in cap]
+    angle = np.arange(SEGMENTS) * 2 * np.pi / SEGMENTS
+    cosine, sine = (np.sign(f(angle)) * np.abs(f(angle)) ** (2 / roundness) for f in (np.cos, np.sin))
+    points: list[Array] = []
+    weights: list[Array] = []
+    for i, push, shrink in order:
+        middle = centres[i] + push * 0.8 * halves[i].min() * along[i]
+        points.append(middle + shrink * (halves[i, 0] * cosine[:, None] * u[i] + halves[i, 1] * sine[:, None] * v[i]))
+        weights.append(_weights(rings[i].bones, SEGMENTS))
+    n = len(order)
+    faces: list[tuple[int, ...]] = []
+    for r in range(n - 1):
+        for k in range(SEGMENTS):
+            a, b = r * SEGMENTS + k, r * SEGMENTS + (k + 1) % SEGMENTS
+            faces.append((a, b, b + SEGMENTS, a + SEGMENTS))
+    for r, tip, i in ((0, -1.0, 0), (n - 1, 1.0, len(rings) - 1)):
+        points.append((centres[i] + tip * 0.8 * halves[i].min() * along[i])[None])
+        weights.append(_weights(rings[i].bones, 1))
+        for k in range(SEGMENTS):
+            a, b = r * SEGMENTS + k, r * SEGMENTS + (k + 1) % SEGMENTS
+            faces.append((b, a, n * SEGMENTS + (r > 0)) if r == 0 else (a, b, n * SEGMENTS + 1))
+    return Part(np.concatenate(points), faces, np.concatenate(weights))
+
+
+def ball(centre: Point, half: Point, bones: Weights) -> Part:
+    """An ellipsoid with its axes along the coordinate axes."""
+    heights = np.cos(np.linspace(0, np.pi, 14))[1:-1]
+    rings = [Ring((0, 0, float(z)), (float(np.sqrt(1 - z * z)),) * 2, bones) for z in heights]
+    angle = np.arange(SEGMENTS) * 2 * np.pi / SEGMENTS
+    circle = np.stack([np.cos(angle), np.sin(angle), np.zeros(SEGMENTS)], 1)
+    points = [r.half[0] * circle + [0, 0, r.centre[2]] for r in rings]
+    points = [*points, np.array([[0, 0, 1.0], [0, 0, -1.0]])]
+    n = len(rings)
+    faces: list[tuple[int, ...]] = []
+    for k in range(SEGMENTS):
+        j = (k + 1) % SEGMENTS
+        faces += [(r * SEGMENTS + k, (r + 1) * SEGMENTS + k, (r + 1) * SEGMENTS + j, r * SEGMENTS + j) for r in range(n - 1)]
+        faces += [(k, j, n * SEGMENTS), ((n - 1) * SEGMENTS + j, (n - 1) * SEGMENTS + k, n * SEGMENTS + 1)]
+    unit = np.concatenate(points)
+    return Part(unit * np.array(half) + np.array(centre), faces, _weights(bones, len(unit)))
+
+
+def mirrored(part: Part) -> Part:
+    """The part of the other side of the body."""
+    swap = [BONES.index({"l_": "r_", "r_": "l_"}.get(n[:2], n[:2]) + n[2:]) for n in BONES]
+    return Part(part.points * [-1, 1, 1], [f[::-1] for f in part.faces], part.weights[:, swap])
+
+
+def both(*parts: Part) -> list[Part]:
+    return [p for part in parts for p in (part, mirrored(part))]
+
+
+def limb(head: str, tail: str, rings: Sequence[tuple[float, float, float]], bone: str, shift: Point = (0, 0, 0)) -> Part:
+    """A tube from joint to joint; rings are (share of the way, half width, half depth)."""
+    a, b = REST[head], REST[tail]
+    made = [
+        Ring(tuple(a + f * (b - a) + np.array(shift) * np.sin(np.pi * np.clip(f, 0, 1))), (w, d), {bone: 1})  # type: ignore[arg-type]
+        for f, w, d in rings
     ]
-    return grid, [*faces, tuple(range(sides)), tuple(range(len(grid) - 1, len(grid) - sides - 1, -1))]
+    return tube(made, (0, 0, 1) if abs(b[0] - a[0]) > 0.1 else (1, 0, 0))
 
 
-def dress(skeleton: Skeleton, rest: Array, p: Performer) -> list[Garment]:
-    """Garments around (J, 3) rest joints."""
-    at = dict(zip(skeleton.joint_names, rest, strict=True))
-    k = p.height / 1.75
-    g = p.girth * k
-    shirt = Garment("shirt", p.shirt, 0.018)
-    trousers = Garment("trousers", p.trousers, 0.018)
-    skin = Garment("skin", p.skin, 0.012)
-    shoes = Garment("shoes", p.shoes, 0.012)
-    hair = Garment("hair", p.hair, 0.014)
-    up, front = np.array([0, 0, 1.0]), np.array([0, -1.0, 0])
-
-    half = at["l_shoulder"][0]
-    shirt.ball("spine", at["spine"] + 0.05 * up * k, (0.145 * g, 0.105 * g, 0.13 * k))
-    shirt.ball("chest", at["chest"] + 0.02 * up * k, (0.155 * g, 0.112 * g, 0.15 * k))
-    shirt.ball("chest", at["chest"] + 0.12 * up * k + 0.01 * front, (half * 0.86, 0.112 * g, 0.115 * k))
-    shirt.ball("pelvis", at["pelvis"] + 0.04 * up * k, (0.152 * g, 0.11 * g, 0.10 * k))
-    trousers.ball("pelvis", at["pelvis"] - 0.005 * up * k, (0.158 * g, 0.118 * g, 0.105 * k))
-    skin.limb("neck", at["neck"] - 0.03 * up * k, at["head"] + 0.03 * up * k, 0.06 * g, 0.054 * g)
-
-    head = at["head"]
-    top = at["head_top"][2] - head[2]
-    middle = head + up * top * 0.50 + front * 0.012 * k
-    face = float(at["nose"][1] - middle[1])  # negative: in front
-    skin.ball("head", middle, (0.074 * k, -face * 0.93, top * 0.52))
-    skin.ball("head", head + up * 0.01 * k + front * 0.045 * k, (0.055 * k, 0.055 * k, 0.05 * k))
-    hair.ball("head", middle + up * top * 0.09 - front * 0.022 * k, (0.081 * k, -face * 0.93, top * 0.47))
-
-    def face_at(x: float, z: float) -> Array:
-        """The point of the face's surface at x and z."""
-        inside = 1 - (x / (0.074 * k)) ** 2 - ((z - middle[2]) / (top * 0.52)) ** 2
-        return np.array([x, middle[1] + face * 0.93 * np.sqrt(max(inside, 0.05)), z])
-
-    features: list[Garment] = [shirt, trousers, skin, shoes, hair]
-    white = Garment("eyes", (0.85, 0.83, 0.8), 0)
-    dark = Garment("pupils", (0.02, 0.015, 0.01), 0)
-    lips = Garment("lips", (0.42, 0.12, 0.10), 0)
-    nose = Garment("nose", tuple(0.95 * c for c in p.skin), 0)  # type: ignore[arg-type]
-    level = at["nose"][2]
-    nose.ball("head", at["nose"] - 0.012 * front * k, (0.015 * k, 0.016 * k, 0.014 * k))
-    nose.ball("head", at["nose"] + np.array([0, 0.022, 0.022]) * k, (0.010 * k, 0.016 * k, 0.026 * k))
-    lips.ball("head", face_at(0, level - 0.042 * k) - 0.012 * front * k, (0.024 * k, 0.010 * k, 0.007 * k))
-    for s, sign in (("l", 1.0), ("r", -1.0)):
-        eye = face_at(sign * 0.031 * k, level + 0.034 * k) + 0.003 * front * k
-        white.ball("head", eye, (0.014 * k, 0.007 * k, 0.008 * k))
-        dark.ball("head", eye + front * 0.005 * k, (0.007 * k, 0.004 * k, 0.007 * k))
-        dark.ball("head", face_at(sign * 0.033 * k, level + 0.054 * k) + 0.003 * front * k, (0.018 * k, 0.006 * k, 0.004 * k))
-        nose.ball("head", at[f"{s}_ear"] + np.array([sign * 0.002, 0.004, 0]) * k, (0.010 * k, 0.020 * k, 0.030 * k))
-        shoulder, elbow, wrist = at[f"{s}_shoulder"], at[f"{s}_elbow"], at[f"{s}_wrist"]
-        shirt.limb(f"{s}_clavicle", at[f"{s}_clavicle"] - 0.01 * up, shoulder - 0.008 * up, 0.066 * g, 0.060 * g)
-        shirt.limb(f"{s}_upper_arm", shoulder, shoulder + 0.62 * (elbow - shoulder), 0.062 * g, 0.055 * g)
-        skin.limb(f"{s}_upper_arm", shoulder + 0.3 * (elbow - shoulder), elbow, 0.047 * g, 0.040 * g)
-        skin.limb(f"{s}_forearm", elbow, elbow + 0.35 * (wrist - elbow), 0.040 * g, 0.041 * g)
-        skin.limb(f"{s}_forearm", elbow + 0.3 * (wrist - elbow), wrist, 0.042 * g, 0.027 * g)
-        index, little, thumb = at[f"{s}_index"], at[f"{s}_little"], at[f"{s}_thumb"]
-        for knuckle, reach in ((index, 0.95), (index * 0.67 + little * 0.33, 1.05), (index * 0.33 + little * 0.67, 1.0), (little, 0.75)):
-            out = normalize(knuckle - wrist)
-            skin.limb(f"{s}_hand", wrist, knuckle, 0.019 * g, 0.013 * g)
-            skin.limb(f"{s}_hand", knuckle, knuckle + out * 0.075 * k * reach - up * 0.012 * k, 0.0115 * g, 0.009 * g)
-        skin.limb(f"{s}_hand", wrist, thumb, 0.018 * g, 0.014 * g)
-        skin.limb(f"{s}_hand", thumb, thumb + normalize(thumb - wrist) * 0.03 * k + normalize(index - wrist) * 0.03 * k, 0.013 * g, 0.010 * g)
-        hip, knee, ankle = at[f"{s}_hip"], at[f"{s}_knee"], at[f"{s}_ankle"]
-        trousers.limb(f"{s}_thigh", hip, knee, 0.090 * g, 0.058 * g)
-        trousers.limb(f"{s}_shin", knee, knee + 0.35 * (ankle - knee), 0.056 * g, 0.058 * g)
-        trousers.limb(f"{s}_shin", knee + 0.3 * (ankle - knee), ankle + 0.03 * up, 0.058 * g, 0.046 * g)
-        heel, toe = at[f"{s}_heel"], at[f"{s}_toe"]
-        sole = heel[2] - 0.02 * k
-        shoes.limb(f"{s}_foot", ankle + 0.015 * up, np.array([ankle[0], ankle[1] + 0.01, sole + 0.045 * k]), 0.044 * g, 0.042 * g)
-        shoes.limb(f"{s}_foot", np.array([heel[0], heel[1] - 0.034 * k, sole + 0.036 * k]), np.array([toe[0], toe[1] + 0.04 * k, sole + 0.032 * k]),
-                   0.036 * k, 0.034 * k, 1.0)
-        shoes.ball(f"{s}_foot", np.array([toe[0] - sign * 0.012 * k, toe[1] + 0.055 * k, sole + 0.026 * k]), (0.046 * k, 0.055 * k, 0.026 * k))
-    return [*features, white, dark, lips, nose]
+def torso(rings: Sequence[tuple[float, float, float, float]], roundness: float) -> Part:
+    """Rings (height, half width, half depth, y of the centre); the spine's bones share them by height."""
+    chain = ("pelvis", "spine", "chest")
+    # Each bone holds fully at the middle of its stretch of the back.
+    holds = (0.97, 1.11, 1.26)
+    made: list[Ring] = []
+    for z, w, d, y in rings:
+        shares = {n: float(np.interp(z, holds, np.eye(3)[i])) for i, n in enumerate(chain)}
+        made.append(Ring((0, y, z), (w, d), shares))
+    return tube(made, (1, 0, 0), roundness)
 
 
-def build_person(skeleton: Skeleton, offsets: Array, rotations: Array, joints: Array, p: Performer, first_frame: int = 1) -> None:
-    """Garment objects in the open scene, each part moved by its bone; keyed as the performance says."""
-    rest = np.zeros_like(offsets)
-    for j, parent in enumerate(skeleton.parents):
-        if parent >= 0:
-            rest[j] = rest[parent] + offsets[j]
-    data = bpy.data.armatures.new("performer")
-    armature = bpy.data.objects.new("performer", data)
-    bpy.context.scene.collection.objects.link(armature)
-    bpy.context.view_layer.objects.active = armature
-    bpy.ops.object.mode_set(mode="EDIT")
-    for bone in skeleton.bones:
-        edit = data.edit_bones.new(bone.name)
-        edit.head = rest[skeleton.joint(bone.head)]
-        edit.tail = edit.head + _up()
-    bpy.ops.object.mode_set(mode="OBJECT")
-    # All bones stand upright at rest and without parents: a pose bone's basis is the motion itself, but for
-    # the rest axes that point up.
-    from blender_addon.fcurves import new_action, write_keys
-
-    make = new_action(armature, "performance")
-    from lifter.rotation import continuous, matrix_to_quat
-
-    frames = np.arange(len(joints)) + float(first_frame)
-    held = np.zeros(len(frames), bool)
-    for b, bone in enumerate(skeleton.bones):
-        axes = np.array(data.bones[bone.name].matrix_local, np.float64)[:3, :3]
-        armature.pose.bones[bone.name].rotation_mode = "QUATERNION"
-        turn = axes.T @ rotations[:, b] @ axes
-        place = (joints[:, skeleton.joint(bone.head)] - rest[skeleton.joint(bone.head)]) @ axes
-        target = f'pose.bones["{bone.name}"]'
-        write_keys(make, f"{target}.rotation_quaternion", bone.name, frames, continuous(matrix_to_quat(turn)), held)
-        write_keys(make, f"{target}.location", bone.name, frames, place, held)
-    for garment in dress(skeleton, rest, p):
-        _build_garment(garment, armature)
+def shirt() -> list[Part]:
+    body = torso(
+        (
+            (0.935, 0.170, 0.122, 0.012), (1.00, 0.158, 0.114, 0.008), (1.08, 0.147, 0.106, 0.006),
+            (1.17, 0.151, 0.111, 0.004), (1.26, 0.163, 0.119, 0.002), (1.33, 0.166, 0.113, 0.006),
+            (1.385, 0.150, 0.092, 0.014), (1.425, 0.105, 0.068, 0.020), (1.448, 0.066, 0.056, 0.018),
+        ),
+        2.4,
+    )
+    yoke = tube(
+        [
+            Ring((0.03, 0.020, 1.415), (0.052, 0.062), {"chest": 1}),
+            Ring((0.09, 0.020, 1.408), (0.052, 0.062), {"chest": 0.5, "l_clavicle": 0.5}),
+            Ring((0.172, 0.018, 1.388), (0.054, 0.058), {"l_clavicle": 1}),
+        ],
+        (0, 0, 1),
+    )
+    pit = ball((0.135, 0.016, 1.335), (0.045, 0.070, 0.065), {"chest": 0.6, "l_clavicle": 0.4})
+    deltoid = ball((0.180, 0.018, 1.388), (0.064, 0.062, 0.062), {"l_clavicle": 0.45, "l_upper_arm": 0.55})
+    sleeve = limb(
+        "l_shoulder", "l_elbow", ((0.0, 0.059, 0.060), (0.25, 0.059, 0.060), (0.48, 0.058, 0.058)), "l_upper_arm"
+    )
+    return [body, *both(yoke, pit, deltoid, sleeve)]
 
 
-def _up() -> Any:
-    from mathutils import Vector
+def trousers() -> list[Part]:
+    hips = torso(
+        (
+            (0.835, 0.150, 0.098, 0.014), (0.865, 0.170, 0.116, 0.016), (0.905, 0.174, 0.122, 0.016),
+            (0.96, 0.163, 0.116, 0.012), (1.03, 0.150, 0.106, 0.008),
+        ),
+        2.3,
+    )
+    seat = ball((0.080, 0.050, 0.865), (0.085, 0.085, 0.090), {"pelvis": 0.5, "l_thigh": 0.5})
+    thigh = limb(
+        "l_hip", "l_knee",
+        ((0.0, 0.086, 0.095), (0.15, 0.086, 0.095), (0.4, 0.080, 0.085), (0.75, 0.066, 0.069), (1.0, 0.060, 0.062)),
+        "l_thigh", (0.004, -0.008, 0),
+    )
+    knee = ball((0.090, -0.002, 0.490), (0.058, 0.062, 0.062), {"l_thigh": 0.5, "l_shin": 0.5})
+    shin = limb(
+        "l_knee", "l_ankle",
+        ((0.0, 0.057, 0.060), (0.3, 0.058, 0.062), (0.65, 0.052, 0.054), (0.93, 0.050, 0.054)), "l_shin", (0, 0.016, 0),
+    )
+    return [hips, *both(seat, thigh, knee, shin)]
 
-    return Vector((0, 0, 0.1))
+
+def bare_skin() -> list[Part]:
+    """Neck and arms."""
+    neck = tube(
+        [
+            Ring((0, 0.022, 1.385), (0.062, 0.058), {"chest": 1}),
+            Ring((0, 0.022, 1.435), (0.058, 0.056), {"chest": 0.5, "neck": 0.5}),
+            Ring((0, 0.016, 1.48), (0.055, 0.056), {"neck": 0.7, "head": 0.3}),
+            Ring((0, 0.006, 1.54), (0.056, 0.058), {"head": 1}),
+        ],
+        (1, 0, 0),
+    )
+    upper = limb("l_shoulder", "l_elbow", ((0.25, 0.047, 0.048), (0.55, 0.047, 0.047), (0.85, 0.041, 0.040), (1.0, 0.039, 0.039)), "l_upper_arm")
+    elbow = ball((0.455, 0.020, 1.390), (0.040, 0.039, 0.039), {"l_upper_arm": 0.5, "l_forearm": 0.5})
+    fore = limb(
+        "l_elbow", "l_wrist",
+        ((0.0, 0.039, 0.039), (0.22, 0.042, 0.042), (0.5, 0.037, 0.038), (0.8, 0.027, 0.030), (1.02, 0.022, 0.028)), "l_forearm",
+    )
+    return [neck, *both(upper, elbow, fore)]
 
 
-def _build_garment(garment: Garment, armature: Any) -> None:
-    mesh = bpy.data.meshes.new(garment.name)
-    mesh.from_pydata(np.concatenate(garment.points).tolist(), [], garment.faces)
-    thing = bpy.data.objects.new(garment.name, mesh)
-    bpy.context.scene.collection.objects.link(thing)
-    for bone in dict.fromkeys(b for b, _, _ in garment.bones):
-        group = thing.vertex_groups.new(name=bone)
-        for name, start, stop in garment.bones:
-            if name == bone:
-                group.add(list(range(start, stop)), 1.0, "REPLACE")
-    thing.modifiers.new("Armature", "ARMATURE").object = armature
-    if garment.voxel:
-        melt = thing.modifiers.new("Remesh", "REMESH")
-        melt.mode, melt.voxel_size, melt.use_smooth_shade = "VOXEL", garment.voxel, True
-        smooth = thing.modifiers.new("Smooth", "SMOOTH")
-        smooth.factor, smooth.iterations = 0.5, 4
-    mesh.polygons.foreach_set("use_smooth", [True] * len(mesh.polygons))
-    material = bpy.data.materials.new(garment.name)
-    material.diffuse_color = (*garment.color, 1)
-    material.use_nodes = True
-    shader = material.node_tree.nodes["Principled BSDF"]
-    shader.inputs["Base Color"].default_value = (*garment.color, 1)
-    shader.inputs["Roughness"].default_value = 0.7
+def hand() -> list[Part]:
+    """The left hand, palm down: a palm through the knuckles, four fingers a little bent, a thumb."""
+    bone = {"l_hand": 1.0}
+    wrist, index, little, thumb = (REST[f"l_{n}"] for n in ("wrist", "index", "little", "thumb"))
+
+    def at(p: Array) -> Point:
+        return (float(p[0]), float(p[1]), float(p[2]))
+
+    knuckles = (index + little) / 2
+    palm = tube(
+        [
+            Ring(at(wrist + [-0.012, 0, 0]), (0.027, 0.021), bone),
+            Ring(at(wrist + [0.022, 0.0, -0.002]), (0.031, 0.020), bone),
+            Ring(at(wrist + 0.6 * (knuckles - wrist) + [0, 0, -0.002]), (0.038, 0.017), bone),
+            Ring(at(knuckles + [0.002, 0, 0]), (0.041, 0.013), bone),
+        ],
+        (0, 1, 0), 2.4,
+    )
+    parts = [palm]
+    for k, length in enumerate((0.074, 0.083, 0.078, 0.062)):
+        start = index + (little - index) * (0.02 + 0.32 * k) + np.array([0.004 * (k in (1, 2)), 0, -0.002])
+        out = np.array([1.0, 0.06 * (k - 1), 0])
+        bends = ((0.0, 0.0), (0.45, 0.10), (0.75, 0.24), (1.0, 0.42))
+        parts.append(
+            tube([Ring(at(start + length * (f * out - [0, 0, f * b])), (0.0100 - 0.002 * f,) * 2, bone) for f, b in bends], (0, 1, 0))
+        )
+    ball_of_thumb = wrist + np.array([0.016, -0.018, -0.008])
+    tip = thumb + (thumb - ball_of_thumb) * 0.6 + np.array([0.024, -0.004, -0.004])
+    parts.append(
+        tube(
+            [Ring(at(ball_of_thumb), (0.019, 0.017), bone), Ring(at(thumb), (0.0135, 0.013), bone),
+             Ring(at((thumb + tip) / 2), (0.0115, 0.0105), bone), Ring(at(tip), (0.009, 0.008), bone)],
+            (0, 1, 0),
+        )
+    )
+    return parts
+
+
+def shoe() -> tuple[list[Part], list[Part]]:
+    """(upper, sole) of the left shoe, from the heel to the toe along -Y."""
+    bone = {"l_foot": 1.0}
+    ankle = REST["l_ankle"]
+
+    def last(y: float, half: float, top: float, bottom: float) -> Ring:
+        # The shoe's middle line turns out a little, from the heel to the toe.
+        x = float(np.interp(y, (-0.178, 0.058), (0.098, 0.092)))
+        return Ring((x, y, (top + bottom) / 2), (half, (top - bottom) / 2), bone)
+
+    upper = tube(
+        [
+            last(0.052, 0.027, 0.062, 0.008), last(0.03, 0.036, 0.082, 0.006), last(-0.01, 0.039, 0.092, 0.006),
+            last(-0.05, 0.041, 0.080, 0.006), last(-0.10, 0.046, 0.060, 0.006), last(-0.145, 0.044, 0.048, 0.006),
+            last(-0.168, 0.033, 0.040, 0.008),
+        ],
+        (1, 0, 0), 2.3,
+    )
+    collar = tube(
+        [Ring((float(ankle[0]), float(ankle[1]) + 0.004, z), (0.037, 0.042), bone) for z in (0.06, 0.085, 0.105)], (1, 0, 0)
+    )
+    sole = tube(
+        [
+            last(0.056, 0.030, 0.026, 0.0), last(0.02, 0.039, 0.026, 0.0), last(-0.05, 0.042, 0.024, 0.0),
+            last(-0.11, 0.049, 0.022, 0.0), last(-0.15, 0.046, 0.022, 0.0), last(-0.173, 0.034, 0.022, 0.002),
+        ],
+        (1, 0, 0), 4.0,
+    )
+    return [upper, collar], [sole]
+
+
+def head() -> list[Part]:
+    bone = {"head": 1.0}
+    return [
+        ball((0, 0.005, 1.605), (0.075, 0.096, 0.090), bone),
+        ball((0, -0.030, 1.548), (0.061, 0.066, 0.076), bone),
+        ball((0, -0.072, 1.494), (0.030, 0.026, 0.022), bone),
+        ball((0, -0.074, 1.522), (0.036, 0.026, 0.028), bone),
+        *both(
+            ball((0.037, -0.056, 1.556), (0.028, 0.034, 0.030), bone),
+            ball((0.046, -0.018, 1.510), (0.018, 0.040, 0.026), bone),
+            ball((0.078, -0.002, 1.572), (0.010, 0.020, 0.032), bone),
+            ball((0.030, -0.077, 1.613), (0.024, 0.014, 0.010), bone),
+            ball((0.0095, -0.098, 1.556), (0.009, 0.012, 0.008), bone),
+        ),
+        tube(
+            [
+                Ring((0, -0.082, 1.606), (0.008, 0.010), bone), Ring((0, -0.094, 1.585), (0.009, 0.012), bone),
+                Ring((0, -0.103, 1.566), (0.012, 0.012), bone), Ring((0, -0.102, 1.558), (0.011, 0.012), bone),
+            ],
+            (1, 0, 0),
+        ),
+    ]
+
+
+def hair() -> list[Part]:
+    bone = {"head": 1.0}
+    return [
+        ball((0, 0.020, 1.617), (0.082, 0.094, 0.095), bone),
+        ball((0, -0.018, 1.662), (0.064, 0.058, 0.046), bone),
+        *both(ball((0.066, 0.012, 1.610), (0.018, 0.040, 0.045), bone)),
+    ]
+
+
+def face_paint() -> dict[str, tuple[Colour, list[Part]]]:
+    """What is drawn on the face: (colour, parts) by name."""
+    bone = {"head": 1.0}
+    return {
+        "eyes": ((0.75, 0.73, 0.70), both(ball((0.0305, -0.0795, 1.597), (0.0145, 0.0085, 0.0075), bone))),
+        "irises": ((0.03, 0.02, 0.015), both(ball((0.0305, -0.0845, 1.597), (0.0062, 0.0048, 0.0062), bone))),
+        "lips": ((0.38, 0.10, 0.09), [
+            ball((0, -0.0975, 1.5245), (0.023, 0.0062, 0.0045), bone), ball((0, -0.0975, 1.5175), (0.019, 0.0065, 0.005), bone),
+        ]),
+    }
+
+
+def brows() -> list[Part]:
+    bone = {"head": 1.0}
+    return both(
+        tube(
+            [Ring((x, y, z), (0.0045, 0.004), bone)
+             for x, y, z in ((0.014, -0.0915, 1.613), (0.030, -0.0905, 1.618), (0.045, -0.081, 1.613))],
+            (0, 0, 1),
+        )
+    )
+
+
+# --- From body.toml's rest pose to the performer's ------------------------------------------------------------
+
+
+def fit_points(points: Array, weights: Array, rest: Array, girth: float) -> Array:
+    """Carry shapes from body.toml's proportions to the performer's: each bone stretches along itself."""
+    names = SKELETON.joint_names
+    size = rest[names.index("head_top"), 2] / SKELETON.height
+    out = np.zeros_like(points)
+    for b, bone in enumerate(SKELETON.bones):
+        share = weights[:, b]
+        if not share.any():
+            continue
+        h, t = names.index(bone.head), names.index(bone.tail)
+        before, after = SKELETON.rest[t] - SKELETON.rest[h], rest[t] - rest[h]
+        stretch = float(np.linalg.norm(after) / np.linalg.norm(before))
+        local = points - SKELETON.rest[h]
+        if bone.name in ("head", "l_hand", "r_hand", "l_foot", "r_foot"):
+            # Stiff shapes keep their form.
+            moved = local * stretch
+        else:
+            axis = after / np.linalg.norm(after)
+            along = (local @ axis)[:, None] * axis
+            across = local - along
+            wide = np.ones(3)
+            if bone.name in ("pelvis", "spine", "chest"):
+                # The trunk is as much wider as its hips and shoulders are.
+                pair = "hip" if bone.name == "pelvis" else "shoulder"
+                joint = names.index(f"l_{pair}")
+                wide[0] = rest[joint, 0] / SKELETON.rest[joint, 0] / size
+            moved = along * stretch + across * wide * size * girth
+        out += share[:, None] * (rest[h] + moved)
+    return out
+
+
+# --- Blender ------------------------------------------------------------------------------------------------
+
+
+def build(shot: Shot, offsets: Array, camera: tuple[Array, Array, Array], samples: int = 8, threads: int = 2) -> Stage:
+    """An empty scene with the performer, the room, the lights and the camera."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    _settings(shot, samples, threads)
+    _room(shot)
+    _camera(camera, shot.size)
+    who = shot.performer
+    rest = rest_joints(offsets)
+    garments: list[Garment] = []
+
+    def wear(name: str, parts: list[Part], material: Any, voxel: float = 0.0, smooth: int = 0) -> None:
+        points = np.concatenate([fit_points(p.points, p.weights, rest, who.girth) for p in parts])
+        starts = np.cumsum([0, *(len(p.points) for p in parts)])
+        faces = [tuple(int(i + s) for i in f) for p, s in zip(parts, starts, strict=False) for f in p.faces]
+        mesh = bpy.data.meshes.new(name)
+        mesh.from_pydata(points.tolist(), [], faces)
+        mesh.shade_smooth()
+        mesh.materials.append(material)
+        body: Any = bpy.data.objects.new(name, mesh)
+        bpy.context.collection.objects.link(body)
+        if voxel:
+            remesh: Any = body.modifiers.new("melt", "REMESH")
+            remesh.mode, remesh.voxel_size, remesh.use_smooth_shade = "VOXEL", voxel, True
+        if smooth:
+            soften: Any = body.modifiers.new("smooth", "SMOOTH")
+            soften.factor, soften.iterations = 0.5, smooth
+        garments.append(Garment(mesh, points, np.concatenate([p.weights for p in parts])))
+
+    skin = _material("skin", who.skin, 0.55)
+    hair_stuff = _material("hair", who.hair, 0.6)
+    cloth, denim = _material("shirt", who.shirt, 0.9, weave=140), _material("trousers", who.trousers, 0.9, weave=200)
+    upper, sole = shoe()
+    wear("skin", bare_skin(), skin, 0.009, 4)
+    wear("shirt", shirt(), cloth, 0.011, 10)
+    wear("trousers", trousers(), denim, 0.011, 10)
+    wear("head", head(), skin, 0.004, 3)
+    wear("hair", hair(), hair_stuff, 0.006, 4)
+    wear("brows", brows(), hair_stuff)
+    for name, (colour, parts) in face_paint().items():
+        wear(name, parts, _material(name, colour, 0.3))
+    wear("hands", both(*hand()), skin, 0.005, 3)
+    wear("shoes", both(*upper), _material("shoes", who.shoes, 0.6), 0.006, 3)
+    wear("soles", both(*sole), _material("soles", (0.10, 0.10, 0.10), 0.8))
+    return Stage(garments, rest)
+
+
+def pose(stage: Stage, joints: Array, rotations: Array) -> None:
+    """Move every garment to (J, 3) joints and (B, 3, 3) rotations, by linear blending."""
+    heads = [SKELETON.joint(b.head) for b in SKELETON.bones]
+    shift = joints[heads] - np.einsum("bij,bj->bi", rotations, stage.rest[heads])
+    for g in stage.garments:
+        turn = np.einsum("vb,bij->vij", g.weights, rotations)
+        moved = np.einsum("vij,vj->vi", turn, g.points) + g.weights @ shift
+        g.mesh.vertices.foreach_set("co", moved.astype(np.float32).ravel())
+        g.mesh.update()
+
+
+def render(path: Path) -> None:
+    """Render the scene as it stands into a PNG file."""
+    bpy.context.scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+
+
+def encode(frames: Path, count: int, fps: int, size: tuple[int, int], out: Path) -> None:
+    """Pack 00000.png, 00001.png … into an H.264 video through Blender's sequencer."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene: Any = bpy.context.scene
+    strips = scene.sequence_editor_create().strips
+    strip = strips.new_image("frames", str(frames / "00000.png"), channel=1, frame_start=1)
+    for i in range(1, count):
+        strip.elements.append(f"{i:05d}.png")
+    strip.frame_final_duration = count
+    scene.frame_start, scene.frame_end = 1, count
+    r = scene.render
+    r.resolution_x, r.resolution_y, r.resolution_percentage = *size, 100
+    r.fps, r.fps_base = fps, 1.0
+    scene.view_settings.view_transform = "Standard"
+    r.image_settings.file_format = "FFMPEG"
+    r.ffmpeg.format, r.ffmpeg.codec = "MPEG4", "H264"
+    r.ffmpeg.constant_rate_factor, r.ffmpeg.ffmpeg_preset = "MEDIUM", "BEST"
+    r.ffmpeg.gopsize, r.ffmpeg.audio_codec = fps, "NONE"
+    r.use_file_extension = False
+    r.filepath = str(out.resolve())
+    bpy.ops.render.render(animation=True)
+
+
+def _settings(shot: Shot, samples: int, threads: int) -> None:
+    scene: Any = bpy.context.scene
+    r = scene.render
+    r.engine = "CYCLES"
+    r.resolution_x, r.resolution_y, r.resolution_percentage = *shot.size, 100
+    r.threads_mode, r.threads = "FIXED", threads
+    r.use_persistent_data = True
+    r.image_settings.file_format, r.image_settings.color_mode = "PNG", "RGB"
+    c = scene.cycles
+    c.device, c.samples, c.seed = "CPU", samples, 1
+    c.use_adaptive_sampling = False
+    c.use_denoising, c.denoiser = True, "OPENIMAGEDENOISE"
+    c.denoising_prefilter, c.denoising_quality = "FAST", "BALANCED"
+    c.max_bounces, c.diffuse_bounces, c.glossy_bounces = 2, 1, 1
+    c.caustics_reflective = c.caustics_refractive = False
+    scene.view_settings.view_transform = "Standard"
+
+
+def _camera(matrices: tuple[Array, Array, Array], size: tuple[int, int]) -> None:
+    K, R, t = matrices
+    data: Any = bpy.data.cameras.new("camera")
+    data.sensor_fit, data.lens_unit = "HORIZONTAL", "FOV"
+    data.angle = 2 * np.arctan(size[0] / 2 / K[0, 0])
+    camera: Any = bpy.data.objects.new("camera", data)
+    # Blender's camera has y up and looks along -z.
+    world = np.eye(4)
+    world[:3, :3] = R.T @ np.diag([1.0, -1.0, -1.0])
+    world[:3, 3] = -R.T @ t
+    camera.matrix_world = Matrix(world.tolist())
+    bpy.context.collection.objects.link(camera)
+    bpy.context.scene.camera = camera
+
+
+def _room(shot: Shot) -> None:
+    """A boarded floor, two walls with a skirting board, pictures; a window's light, a lamp and a dim sky."""
+    _plane("floor", (0, 0, 0), (6, 6), "Z", _boards(shot.floor))
+    wall = _material("wall", shot.wall, 0.95)
+    white = _material("white", (0.7, 0.69, 0.66), 0.6)
+    _box("wall", (0, 3.3, 1.5), (6, 0.05, 1.5), wall)
+    _box("side wall", (-3.6, 0, 1.5), (0.05, 6, 1.5), wall)
+    _box("skirting", (0, 3.24, 0.06), (6, 0.02, 0.06), white)
+    _box("side skirting", (-3.54, 0, 0.06), (0.02, 6, 0.06), white)
+    for x, z, w, h, colour in ((-1.9, 1.55, 0.42, 0.30, (0.15, 0.25, 0.35)), (0.2, 1.75, 0.24, 0.33, (0.45, 0.33, 0.12))):
+        _box("frame", (x, 3.24, z), (w, 0.02, h), white)
+        _box("picture", (x, 3.22, z), (w - 0.05, 0.02, h - 0.05), _material("picture", colour, 0.8, weave=6))
+    _box("shelf", (-2.9, 2.95, 0.4), (0.5, 0.25, 0.4), _material("shelf", (0.25, 0.15, 0.08), 0.6))
+    world: Any = bpy.data.worlds.new("sky")
+    bpy.context.scene.world = world
+    world.use_nodes = True
+    background = world.node_tree.nodes["Background"]
+    background.inputs["Color"].default_value = (0.80, 0.88, 1.0, 1)
+    background.inputs["Strength"].default_value = 0.55
+    for name, place, target, power, size in (
+        ("window", (-2.2, -3.2, 3.4), (0, 0, 0.9), 260.0, 2.0), ("lamp", (2.8, -1.6, 2.9), (0, 0, 1.0), 80.0, 1.2)
+    ):
+        lamp: Any = bpy.data.lights.new(name, "AREA")
+        lamp.energy, lamp.size = power, size
+        light: Any = bpy.data.objects.new(name, lamp)
+        light.location = place
+        towards = np.array(target) - np.array(place)
+        light.rotation_euler = Vector(towards.tolist()).to_track_quat("-Z", "Y").to_euler()
+        bpy.context.collection.objects.link(light)
+
+
+def _box(name: str, centre: Point, half: Point, material: Any) -> None:
+    corners = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+    points = [tuple(c + s * h for c, s, h in zip(centre, corner, half, strict=True)) for corner in corners]
+    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    _link(name, points, faces, material)
+
+
+def _plane(name: str, centre: Point, half: tuple[float, float], _normal: str, material: Any) -> None:
+    x, y, z = centre
+    w, h = half
+    _link(name, [(x - w, y - h, z), (x + w, y - h, z), (x + w, y + h, z), (x - w, y + h, z)], [(0, 1, 2, 3)], material)
+
+
+def _link(name: str, points: Sequence[Sequence[float]], faces: list[tuple[int, ...]], material: Any) -> None:
+    mesh: Any = bpy.data.meshes.new(name)
+    mesh.from_pydata([tuple(p) for p in points], [], faces)
     mesh.materials.append(material)
+    bpy.context.collection.objects.link(bpy.data.objects.new(name, mesh))
+
+
+def _material(name: str, colour: Colour, roughness: float, weave: float = 0.0) -> Any:
+    """A plain material; `weave` is the scale of a faint noise in its colour (no noise at 0)."""
+    material: Any = bpy.data.materials.new(name)
+    material.use_nodes = True
+    tree = material.node_tree
+    shader = tree.nodes["Principled BSDF"]
+    shader.inputs["Base Color"].default_value = (*colour, 1)
+    shader.inputs["Roughness"].default_value = roughness
+    shader.inputs["Specular IOR Level"].default_value = 0.25
+    if weave:
+        noise = tree.nodes.new("ShaderNodeTexNoise")
+        noise.inputs["Scale"].default_value = weave
+        _ramp(tree, noise.outputs["Fac"], shader, [tuple(0.8 * c for c in colour), tuple(min(1.2 * c, 1) for c in colour)])
+    return material
+
+
+def _boards(colour: Colour) -> Any:
+    """Floor boards: long bricks."""
+    material = _material("floor", colour, 0.5)
+    tree = material.node_tree
+    bricks = tree.nodes.new("ShaderNodeTexBrick")
+    where = tree.nodes.new("ShaderNodeTexCoord")
+    tree.links.new(where.outputs["Object"], bricks.inputs["Vector"])
+    for key, share in (("Color1", 0.85), ("Color2", 1.15), ("Mortar", 0.45)):
+        bricks.inputs[key].default_value = (*(share * c for c in colour), 1)
+    for key, value in (("Scale", 1.0), ("Mortar Size", 0.004), ("Brick Width", 1.3), ("Row Height", 0.16)):
+        bricks.inputs[key].default_value = value
+    tree.links.new(bricks.outputs["Color"], tree.nodes["Principled BSDF"].inputs["Base Color"])
+    return material
+
+
+def _ramp(tree: Any, factor: Any, shader: Any, colours: Sequence[Sequence[float]]) -> None:
+    ramp = tree.nodes.new("ShaderNodeValToRGB")
+    for stop, place, colour in zip(ramp.color_ramp.elements, (0.35, 0.65), colours, strict=True):
+        stop.position, stop.color = place, (*colour, 1)
+    tree.links.new(factor, ramp.inputs["Fac"])
+    tree.links.new(ramp.outputs["Color"], shader.inputs["Base Color"])
+
+
+__all__ = ["Stage", "build", "encode", "pose", "render"]

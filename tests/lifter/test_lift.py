@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lifter
+from lifter.camera import make_lens, project
+from lifter.checkpoint import Checkpoint, load_checkpoint
+from lifter.errors import MotionliftError
+from lifter.lift import lift
+from lifter.rotation import quat_to_matrix
+from lifter.skeleton import Skeleton, layout_keypoints, load_layouts
+
+LENS = make_lens(1280, 720, focal=1000)
+UPRIGHT = quat_to_matrix(np.array([0.5**0.5, 0.5**0.5, 0, 0]))  # scene axes to a level camera's: Z up to Y down
+
+
+@pytest.fixture(scope="module")
+def network() -> Checkpoint:
+    return load_checkpoint("body")
+
+
+@pytest.fixture(scope="module")
+def seen(moving: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    """(T, J, 2) pixels of somebody 4 m away."""
+    return project(moving[2] @ UPRIGHT.T + [0.3, 0.1, 4.0], LENS.K)
+
+
+def test_result_has_the_skeletons_shape_and_is_finite(network: Checkpoint, seen: np.ndarray) -> None:
+    out = lift(seen, np.ones(seen.shape[:2]), LENS, 30, network)
+    assert out.joints.shape == (*seen.shape[:2], 3) and out.sigma.shape == seen.shape[:2]
+    assert all(np.isfinite(a).all() for a in (out.joints, out.sigma, out.contact, out.down))
+    assert np.allclose(np.linalg.norm(out.down, axis=-1), 1, atol=1e-3)
+    assert (out.sigma > 0).all() and ((out.contact >= 0) & (out.contact <= 1)).all()
+
+
+def test_it_finds_roughly_who_was_filmed(network: Checkpoint, seen: np.ndarray, moving: tuple[np.ndarray, ...]) -> None:
+    truth = moving[2] @ UPRIGHT.T
+    error = np.linalg.norm(lift(seen, np.ones(seen.shape[:2]), LENS, 30, network).joints - truth, axis=-1).mean()
+    assert error < 0.18  # an acrobat that no recording shows; a standing statue would be 0.45 off
+
+
+def test_mirrored_footage_gives_mirrored_motion(network: Checkpoint, seen: np.ndarray) -> None:
+    mirror = network.skeleton.mirror
+    a = lift(seen, np.ones(seen.shape[:2]), LENS, 30, network).joints
+    b = lift(seen[:, mirror] * [-1, 1] + [1280, 0], np.ones(seen.shape[:2]), LENS, 30, network).joints
+    assert np.allclose(a[:, mirror] * [-1, 1, 1], b, atol=1e-4)
+
+
+def test_whole_and_in_two_halves_agree_away_from_the_cut(network: Checkpoint, seen: np.ndarray) -> None:
+    long = np.concatenate([seen, seen[::-1], seen])
+    score = np.ones(long.shape[:2])
+    whole = lift(long, score, LENS, 30, network).joints
+    half = lift(long[:150], score[:150], LENS, 30, network).joints
+    away = network.reach + 3 * 8
+    assert np.abs(whole[: 150 - away] - half[: 150 - away]).max() < 0.002
+
+
+def test_one_frame_and_missing_joints(network: Checkpoint, seen: np.ndarray) -> None:
+    xy, score = seen[:1].copy(), np.ones((1, seen.shape[1]))
+    xy[:, 5:20], score[:, 5:20] = np.nan, 0
+    assert np.isfinite(lift(xy, score, LENS, 30, network).joints).all()
+
+
+@pytest.mark.parametrize("fps", [10.0, 25.0, 60.0, 120.0])
+def test_any_frame_rate(network: Checkpoint, seen: np.ndarray, fps: float) -> None:
+    out = lift(seen, np.ones(seen.shape[:2]), LENS, fps, network)
+    assert out.joints.shape[0] == len(seen) and np.isfinite(out.joints).all()
+
+
+@pytest.mark.parametrize("layout", sorted(load_layouts()))
+def test_any_layout_makes_a_take(seen: np.ndarray, body: Skeleton, layout: str) -> None:
+    names = layout_keypoints(layout)
+    xy = np.full((len(seen), len(names), 2), np.nan, np.float32)
+    for k, n in enumerate(names):
+        if n in body.joint_names:
+            xy[:, k] = seen[:, body.joint(n)]
+    score = np.isfinite(xy).all(-1).astype(np.float32)
+    take = lifter.lift_keypoints(xy, score, layout=layout, fps=30, image_size=(1280, 720), focal=1000, height=1.80)
+    person = take.people[0]
+    assert np.isfinite(person.joints_world).all()
+    assert np.allclose(np.linalg.norm(person.rotations, axis=-1), 1, atol=1e-4)
+    # Joints in the camera and in the scene are one and the same.
+    assert np.allclose(person.joints_world @ take.camera.R.T + take.camera.t, person.joints_camera, atol=1e-4)
+    # The root lies where the person stood, but for what an unknown pose costs.
+    assert np.median(np.abs(person.joints_camera[:, 0] - [0.3, 0.1, 4.0]), axis=0)[2] < 0.8
+
+
+def test_solving_again_needs_no_video(seen: np.ndarray, body: Skeleton) -> None:
+    names = layout_keypoints("coco17")
+    xy = seen[:, [body.joint(n) if n in body.joint_names else 0 for n in names]]
+    score = np.array([[n in body.joint_names for n in names]] * len(seen), float)
+    take = lifter.lift_keypoints(xy, score, layout="coco17", fps=30, image_size=(1280, 720), focal=1000)
+    same = lifter.solve(take, lifter.SolveSettings())
+    assert np.allclose(same.people[0].joints_world, take.people[0].joints_world, atol=1e-5)
+    taller = lifter.solve(take, lifter.SolveSettings(height=3.0))
+    ratio = np.linalg.norm(np.diff(taller.people[0].joints_world[:, [0, 3]], axis=1)) / np.linalg.norm(
+        np.diff(take.people[0].joints_world[:, [0, 3]], axis=1))
+    assert ratio == pytest.approx(3.0 / 1.7, rel=1e-3)
+
+
+@pytest.mark.parametrize("call", [
+    {"layout": "coco18"}, {"fps": 0}, {"score": np.zeros((4, 17))}, {"xy": np.zeros((4, 16, 2))}, {"height": 9},
+    {"xy": np.zeros((0, 17, 2)), "score": np.zeros((0, 17))},
+])
+def test_bad_keypoints_are_refused(call: dict[str, object]) -> None:
+    arguments = {"xy": np.zeros((4, 17, 2)), "score": np.ones((4, 17)), "layout": "coco17", "fps": 30,
+                 "image_size": (640, 480)} | call
+    with pytest.raises(MotionliftError):
+        lifter.lift_keypoints(arguments.pop("xy"), arguments.pop("score"), **arguments)  # type: ignore[arg-type]
+
+
+def test_checkpoints_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(MotionliftError, match="No checkpoint"):
+        load_checkpoint("nobody")
+    (tmp_path / "x.onnx").write_bytes(b"not a network")
+    with pytest.raises(MotionliftError, match="damaged"):
+        load_checkpoint(str(tmp_path / "x.onnx"))

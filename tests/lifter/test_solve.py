@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lifter.rotation import quat_to_matrix
+from lifter.skeleton import Skeleton
+from lifter.solve import forward_kinematics, rigid_fit, solve_offsets, solve_rotations, standing_height
+
+Moving = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Degrees between rotations, accurate near zero."""
+    return np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=(-1, -2)) / np.sqrt(8), 0, 1)))
+
+
+def test_rest_pose_gives_no_rotation(body: Skeleton) -> None:
+    rotations = solve_rotations(body, np.tile(body.rest, (5, 1, 1)), 30)
+    assert angles(rotations, np.eye(3)).max() < 0.01
+
+
+def test_known_rotations_are_found_twist_included(body: Skeleton, moving: Moving) -> None:
+    rotations, _, joints = moving
+    names = [b.name for b in body.bones]
+    error = angles(solve_rotations(body, joints, 30), rotations).max(0)
+    # Fitted bones and hinged limbs are fully observed. A forearm follows its hinge, a shin likewise.
+    for name in ("pelvis", "head", "l_hand", "r_hand", "l_foot", "r_foot"):
+        assert error[names.index(name)] < 0.1, name
+    # The chest is read off the shoulders, which collar bones move a little.
+    assert error[names.index("chest")] < 4
+    for name in ("l_upper_arm", "r_upper_arm", "l_thigh", "r_thigh", "l_forearm", "l_shin"):
+        assert error[names.index(name)] < 3, name
+
+
+def test_a_rotated_person_gives_rotated_bones(body: Skeleton, moving: Moving) -> None:
+    _, _, joints = moving
+    turn = quat_to_matrix(np.array([0.5, 0.5, -0.5, 0.5]))
+    assert angles(solve_rotations(body, joints @ turn.T, 30), turn @ solve_rotations(body, joints, 30)).max() < 0.01
+
+
+def test_mirrored_motion_gives_mirrored_rotations(body: Skeleton, moving: Moving) -> None:
+    _, _, joints = moving
+    flip = np.diag([-1.0, 1, 1])
+    names = [b.name for b in body.bones]
+    swap = [names.index({"l_": "r_", "r_": "l_"}.get(n[:2], n[:2]) + n[2:]) for n in names]
+    mirrored = solve_rotations(body, joints[:, body.mirror] @ flip, 30)
+    assert angles(mirrored, flip @ solve_rotations(body, joints, 30)[:, swap] @ flip).max() < 0.01
+
+
+def test_forward_kinematics_gives_the_joints_back(body: Skeleton, moving: Moving) -> None:
+    rotations, offsets, joints = moving
+    again = forward_kinematics(body, rotations, solve_offsets(body, joints, rotations))
+    assert np.abs(again - joints).max() < 1e-3
+    assert np.allclose(solve_offsets(body, joints, rotations), offsets, atol=2e-3)
+
+
+def test_bone_lengths_are_constant_and_symmetric(body: Skeleton, moving: Moving) -> None:
+    _, _, joints = moving
+    noisy = joints + np.random.default_rng(0).normal(size=joints.shape) * 0.01
+    rotations = solve_rotations(body, noisy, 30)
+    solved = forward_kinematics(body, rotations, solve_offsets(body, noisy, rotations))
+    for a, b in (("hip", "knee"), ("shoulder", "elbow")):
+        both = [np.linalg.norm(solved[:, body.joint(f"{s}_{a}")] - solved[:, body.joint(f"{s}_{b}")], axis=-1) for s in "lr"]
+        assert np.ptp(both[0]) < 1e-9 and both[0][0] == pytest.approx(both[1][0])
+
+
+def test_a_straight_limb_keeps_the_last_good_hinge(body: Skeleton, moving: Moving) -> None:
+    rotations, offsets, _ = moving
+    rotations = rotations.copy()
+    names = [b.name for b in body.bones]
+    # The left arm is straight in the middle third: its twist is not observed there and must not jump.
+    rotations[30:60, names.index("l_forearm")] = rotations[30:60, names.index("l_upper_arm")]
+    rotations[30:60, names.index("l_hand")] = rotations[30:60, names.index("l_upper_arm")]
+    joints = forward_kinematics(body, rotations, offsets)
+    joints += np.random.default_rng(1).normal(size=joints.shape) * 1e-4
+    arm = solve_rotations(body, joints, 30)[:, names.index("l_upper_arm")]
+    assert angles(arm[1:], arm[:-1]).max() < 12
+
+
+def test_rigid_fit_is_a_rotation_even_for_mirrored_points() -> None:
+    points = np.random.default_rng(0).normal(size=(5, 3))
+    r = rigid_fit(points, (points * [-1, 1, 1])[None])
+    assert np.linalg.det(r[0]) == pytest.approx(1)
+
+
+def test_standing_height(body: Skeleton, moving: Moving) -> None:
+    assert standing_height(body, moving[1]) == pytest.approx(np.ptp(body.rest[:, 2]), abs=1e-6)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lifter.detect import Detection
+from lifter.skeleton import layout_keypoints, mirror_name
+from lifter.track import find_swaps, track_people
+
+NAMES = layout_keypoints("coco17")
+MIRROR = [NAMES.index(mirror_name(n)) for n in NAMES]
+
+
+def walking(frames: int, seed: int = 0, width: float = 25.0) -> np.ndarray:
+    """(T, 17, 2) pixels of somebody who walks to the right; limbs swing past each other."""
+    rng = np.random.default_rng(seed)
+    shape = rng.normal(size=(17, 2)) * [0, 60]
+    side = np.array([1 if n.startswith("l_") else -1 if n.startswith("r_") else 0 for n in NAMES])
+    t = np.arange(frames)[:, None] / 30
+    x = 300 + 60 * t + width * side + 30 * side * np.sin(2 * np.pi * 0.9 * t + shape[:, 1])
+    y = 240 + shape[:, 1] + 5 * np.sin(2 * np.pi * 1.8 * t)
+    return np.stack([x, y], -1) + rng.normal(size=(frames, 17, 2)) * 0.7
+
+
+def detections(xy: np.ndarray) -> list[list[Detection]]:
+    return [[Detection(x.astype(np.float32), np.ones(17, np.float32))] for x in xy]
+
+
+@pytest.mark.parametrize("burst", [(20, 40), (0, 15), (100, 120), (50, 53)])
+def test_bursts_of_exchanged_sides_are_found_to_the_frame(burst: tuple[int, int]) -> None:
+    xy = walking(120)
+    xy[slice(*burst)] = xy[slice(*burst)][:, MIRROR]
+    expected = np.zeros(120, bool)
+    expected[slice(*burst)] = True
+    found = find_swaps(xy, np.ones(120, bool), "coco17")
+    assert (found == expected).mean() > 0.97
+
+
+def test_a_clean_walk_is_left_alone() -> None:
+    for seed in range(5):
+        assert not find_swaps(walking(150, seed, width=6.0), np.ones(150, bool), "coco17").any()
+
+
+def test_short_clips_have_no_swaps() -> None:
+    for frames in (1, 2):
+        assert not find_swaps(walking(frames), np.ones(frames, bool), "coco17").any()
+
+
+def test_frames_of_a_constant_rate_are_taken_as_they_are() -> None:
+    xy = walking(60)
+    times = [round(i / 29.97, 3) for i in range(60)]
+    (track,) = track_people(times, detections(xy), "coco17", 29.97)
+    assert (track.frames == np.arange(60)).all() and track.seen.all()
+    assert np.allclose(track.xy, xy, atol=1e-3)
+
+
+def test_a_variable_rate_is_resampled_at_the_true_times() -> None:
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.uniform(0.02, 0.05, 90)) - 0.02
+    times -= times[0]
+    xy = np.stack([np.stack([100 + 50 * times + 3 * k, 200 + 0 * times + 10 * k], -1) for k in range(17)], 1)
+    (track,) = track_people(times.tolist(), detections(xy), "coco17", 30.0)
+    assert np.abs(track.xy[:, 0, 0] - (100 + 50 * track.frames / 30))[track.seen].max() < 0.6
+
+
+def test_somebody_else_is_a_new_person_and_gaps_are_marked() -> None:
+    xy = walking(200)
+    found = detections(xy)
+    for i in range(60, 75):
+        found[i] = []
+    for i in range(120, 200):
+        found[i] = detections(xy[i : i + 1] + [600, 0])[0]
+    tracks = track_people([i / 30 for i in range(200)], found, "coco17", 30.0)
+    assert len(tracks) == 2
+    first, second = tracks
+    assert first.frames[0] == 0 and first.frames[-1] == 119 and (~first.seen).sum() == 15
+    assert second.frames[0] == 120
+
+
+def test_two_people_who_stand_still_keep_their_tracks() -> None:
+    a, b = walking(60), walking(60, 3) + [400, 0]
+    found = [[*d, *e] if i % 2 else [*e, *d] for i, (d, e) in enumerate(zip(detections(a), detections(b), strict=True))]
+    tracks = track_people([i / 30 for i in range(60)], found, "coco17", 30.0)
+    assert len(tracks) == 2 and all(t.seen.all() and np.ptp(t.xy[:, 0, 0]) < 250 for t in tracks)
