@@ -70,7 +70,7 @@ def open_footage(path: str | Path, fps: float | None = None) -> Footage:
         return _open_sequence(path, fps or SEQUENCE_FPS)
     if not path.exists():
         raise MotionliftError(f"{path}: no such file", "Check the path")
-    video = cv2.VideoCapture(str(path))
+    video = _open_video(path)
     try:
         if not video.isOpened():
             raise MotionliftError(
@@ -134,9 +134,8 @@ def read_frames(footage: Footage, start: float | None = None, end: float | None 
 
 
 def _read_video(footage: Footage) -> Iterator[Frame]:
-    video = cv2.VideoCapture(str(footage.path))
+    video = _open_video(footage.path)
     try:
-        video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         index, failed, first, before = 0, 0, None, -np.inf
         while failed < 60:
             ok, picture = video.read()
@@ -156,6 +155,13 @@ def _read_video(footage: Footage) -> Iterator[Frame]:
             index, failed = index + 1, 0
     finally:
         video.release()
+
+
+def _open_video(path: Path) -> cv2.VideoCapture:
+    video = cv2.VideoCapture(str(path))
+    # Some builds of OpenCV leave the rotation flag of phones alone unless asked.
+    video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return video
 
 
 def _rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""These tests need bpy and numpy only: they also run where the lifter's packages are not installed."""
