@@ -85,7 +85,9 @@ def build_body(armature: Any, take: TakeFile, person: TakePerson) -> Any:
     return body
 
 
-def _spindle(head: Array, tail: Array, radius: float, sides: int = 10, rings: int = 8) -> tuple[Array, list[tuple[int, ...]]]:
+def _spindle(
+    head: Array, tail: Array, radius: float, sides: int = 10, rings: int = 8
+) -> tuple[Array, list[tuple[int, ...]]]:
     """Points and faces of an ellipsoid from head to tail."""
     along = tail - head
     length = float(np.linalg.norm(along)) or 0.01

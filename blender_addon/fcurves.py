@@ -33,7 +33,11 @@ def new_action(target: Any, name: str) -> Any:
 
 
 def write_keys(
-    make: Any, path: str, group: str, frames: NDArray[np.floating], values: NDArray[np.floating],
+    make: Any,
+    path: str,
+    group: str,
+    frames: NDArray[np.floating[Any]],
+    values: NDArray[np.floating[Any]],
     held: NDArray[np.bool_],
 ) -> None:
     """Key (N, C) values at (N,) frames, linear between; a held key keeps its value until the next."""

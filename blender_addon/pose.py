@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ def rest_joints(take: TakeFile, person: TakePerson) -> Array:
     return out
 
 
-def quaternion_matrices(q: NDArray[np.floating]) -> Array:
+def quaternion_matrices(q: NDArray[np.floating[Any]]) -> Array:
     """(..., 4) unit quaternions (w, x, y, z) to (..., 3, 3)."""
     q = np.asarray(q, np.float64)
     w, v = q[..., :1, None], q[..., 1:]
@@ -35,12 +37,15 @@ def matrix_quaternions(m: Array) -> Array:
     # The eigenvector with the largest eigenvalue of a symmetric matrix: Bar-Itzhack, J. Guidance 23, 2000.
     xx, xy, xz, yx, yy, yz, zx, zy, zz = np.moveaxis(m.reshape(*m.shape[:-2], 9), -1, 0)
     none = np.zeros_like(xx)  # only the lower triangle is read
-    k = np.stack([
-        np.stack([xx + yy + zz, none, none, none], -1),
-        np.stack([zy - yz, xx - yy - zz, none, none], -1),
-        np.stack([xz - zx, yx + xy, yy - xx - zz, none], -1),
-        np.stack([yx - xy, zx + xz, zy + yz, zz - xx - yy], -1),
-    ], -2)
+    k = np.stack(
+        [
+            np.stack([xx + yy + zz, none, none, none], -1),
+            np.stack([zy - yz, xx - yy - zz, none, none], -1),
+            np.stack([xz - zx, yx + xy, yy - xx - zz, none], -1),
+            np.stack([yx - xy, zx + xz, zy + yz, zz - xx - yy], -1),
+        ],
+        -2,
+    )
     q = np.linalg.eigh(k, UPLO="L")[1][..., -1]
     q[0] = np.where(q[0, ..., :1] < 0, -q[0], q[0])
     flip = (q[1:] * q[:-1]).sum(-1) < 0

@@ -53,7 +53,11 @@ def _put_footage_behind(data: Any, take: TakeFile) -> str | None:
         return None
     path = take.footage
     if path.is_dir():
-        images = sorted(p for p in path.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".exr", ".webp"))
+        images = sorted(
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".exr", ".webp")
+        )
         path = images[0] if images else path
     elif "%" in path.name:
         head, tail = path.name.split("%")[0], path.name.split("d", 1)[-1] if "d" in path.name else ""

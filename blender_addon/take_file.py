@@ -69,7 +69,16 @@ def read_take(path: Path) -> TakeFile:
         version = int(header["version"])
     except FileNotFoundError as error:
         raise TakeError(f"{path}: no such take. Check the path.") from error
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
         raise TakeError(f"{path}: damaged, or not a take ({error}). Capture the clip again.") from error
     if version != VERSION:
         remedy = "Update Motionlift" if version > VERSION else "Capture the clip again"
@@ -81,13 +90,16 @@ def read_take(path: Path) -> TakeFile:
         source = header["source"]
         people = {k.split("/")[1] for k in arrays if k.startswith("people/")}
         take = TakeFile(
-            path=path, fps=float(header["fps"]),
+            path=path,
+            fps=float(header["fps"]),
             footage=Path(source["path"]) if source["path"] else None,
             image_size=(int(source["width"]), int(source["height"])),
             joint_names=names,
             joint_parents=tuple(names.index(j["parent"]) if "parent" in j else -1 for j in joints),
             bones=tuple(TakeBone(b["name"], b.get("parent"), b["head"], b["tail"]) for b in bones),
-            K=arrays["camera/K"], R=arrays["camera/R"], t=arrays["camera/t"],
+            K=arrays["camera/K"],
+            R=arrays["camera/R"],
+            t=arrays["camera/t"],
             people=tuple(
                 TakePerson(**{f: arrays[f"people/{i}/{f}"] for f in TakePerson.__dataclass_fields__})
                 for i in range(len(people))
@@ -97,8 +109,12 @@ def read_take(path: Path) -> TakeFile:
         raise TakeError(f"{path}: damaged: {error}. Capture the clip again.") from error
     for i, person in enumerate(take.people):
         t = len(person.frames)
-        expected = {"state": (t,), "joints_world": (t, len(names), 3), "rotations": (t, len(take.bones), 4),
-                    "offsets": (len(names), 3)}
+        expected = {
+            "state": (t,),
+            "joints_world": (t, len(names), 3),
+            "rotations": (t, len(take.bones), 4),
+            "offsets": (len(names), 3),
+        }
         for name, shape in expected.items():
             if getattr(person, name).shape != shape:
                 raise TakeError(f"{path}: damaged: people/{i}/{name} is not {shape}. Capture the clip again.")

@@ -40,7 +40,7 @@ class Lens:
     source: str  # "given", "fov" or "assumed"
 
     @property
-    def K(self) -> NDArray[np.float64]:
+    def K(self) -> NDArray[np.float64]:  # noqa: N802 (the field's name for it)
         """(3, 3) camera matrix."""
         return np.array([[self.focal, 0, self.center[0]], [0, self.focal, self.center[1]], [0, 0, 1.0]])
 
@@ -66,13 +66,13 @@ def make_lens(width: int, height: int, focal: float | None = None, fov: float | 
     return Lens(max(width, height) / 2 / math.tan(angle / 2), center, "assumed" if fov is None else "fov")
 
 
-def project(points: NDArray[np.floating], K: NDArray[np.floating]) -> NDArray[np.float64]:
+def project(points: NDArray[np.floating[Any]], K: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(..., 3) points in camera space, metres, to (..., 2) pixels."""
     p = points @ np.asarray(K, np.float64).T
     return p[..., :2] / p[..., 2:]
 
 
-def pixels_to_rays(xy: NDArray[np.floating], lens: Lens) -> NDArray[np.float64]:
+def pixels_to_rays(xy: NDArray[np.floating[Any]], lens: Lens) -> NDArray[np.float64]:
     """(..., 2) pixels to (..., 2) coordinates on the plane z = 1 of camera space."""
     return (np.asarray(xy, np.float64) - np.array(lens.center)) / lens.focal
 

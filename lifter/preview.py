@@ -31,7 +31,7 @@ def write_preview(take: Take, path: Path, size: int = 480) -> None:
     try:
         for frame in read_frames(footage, take.header["source"]["start"], take.header["source"]["end"]):
             number = round(frame.time * take.fps)
-            left = cv2.resize(frame.rgb, (width, size), interpolation=cv2.INTER_AREA)
+            left = np.asarray(cv2.resize(frame.rgb, (width, size), interpolation=cv2.INTER_AREA), np.uint8)
             right = np.full((size, size, 3), BACKGROUND, np.uint8)
             for person in take.people:
                 draw_person(left, right, take, person, number, scale)
@@ -43,7 +43,9 @@ def write_preview(take: Take, path: Path, size: int = 480) -> None:
         part.unlink(missing_ok=True)
 
 
-def draw_person(left: NDArray[np.uint8], right: NDArray[np.uint8], take: Take, person: Person, number: int, scale: float) -> None:
+def draw_person(
+    left: NDArray[np.uint8], right: NDArray[np.uint8], take: Take, person: Person, number: int, scale: float
+) -> None:
     """Draw one frame of one person: reprojected onto the footage, and turned by 60 degrees beside it."""
     at = number - int(person.frames[0])
     if not 0 <= at < len(person.frames) or person.state[at] == GAP:
@@ -57,7 +59,9 @@ def draw_person(left: NDArray[np.uint8], right: NDArray[np.uint8], take: Take, p
     size = right.shape[0]
     zoom = size / 2.3
     _ground(right, turn, middle, zoom)
-    _bones(right, np.stack([size / 2 + zoom * seen[:, 0], 0.9 * size - zoom * (seen[:, 2] - 0.25 * seen[:, 1])], -1), take)
+    _bones(
+        right, np.stack([size / 2 + zoom * seen[:, 0], 0.9 * size - zoom * (seen[:, 2] - 0.25 * seen[:, 1])], -1), take
+    )
 
 
 def _ground(picture: NDArray[np.uint8], turn: NDArray[np.float64], middle: NDArray[np.float64], zoom: float) -> None:
@@ -70,7 +74,7 @@ def _ground(picture: NDArray[np.uint8], turn: NDArray[np.float64], middle: NDArr
             _line(picture, points[0], points[1], (70, 74, 80), 1)
 
 
-def _bones(picture: NDArray[np.uint8], xy: NDArray[np.floating], take: Take) -> None:
+def _bones(picture: NDArray[np.uint8], xy: NDArray[np.floating[Any]], take: Take) -> None:
     width = max(1, picture.shape[0] // 160)
     for j, parent in enumerate(take.skeleton.parents):
         name = take.skeleton.joint_names[j]
@@ -79,6 +83,15 @@ def _bones(picture: NDArray[np.uint8], xy: NDArray[np.floating], take: Take) -> 
             _line(picture, xy[parent], xy[j], color, width)
 
 
-def _line(picture: NDArray[np.uint8], a: NDArray[Any], b: NDArray[Any], color: tuple[int, int, int], width: int) -> None:
+def _line(
+    picture: NDArray[np.uint8], a: NDArray[Any], b: NDArray[Any], color: tuple[int, int, int], width: int
+) -> None:
     if np.isfinite(a).all() and np.isfinite(b).all() and np.abs([a, b]).max() < 1e5:
-        cv2.line(picture, (round(float(a[0])), round(float(a[1]))), (round(float(b[0])), round(float(b[1]))), color, width, cv2.LINE_AA)
+        cv2.line(
+            picture,
+            (round(float(a[0])), round(float(a[1]))),
+            (round(float(b[0])), round(float(b[1]))),
+            color,
+            width,
+            cv2.LINE_AA,
+        )

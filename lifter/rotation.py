@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
 
-def normalize(v: NDArray[np.floating]) -> Array:
+def normalize(v: NDArray[np.floating[Any]]) -> Array:
     """Vectors of length 1 along the last axis; a zero vector stays zero."""
     v = np.asarray(v, np.float64)
     length = np.linalg.norm(v, axis=-1, keepdims=True)
     return v / np.where(length > 0, length, 1)
 
 
-def shortest_arc(a: NDArray[np.floating], b: NDArray[np.floating]) -> Array:
+def svd(m: NDArray[np.floating[Any]]) -> tuple[Array, Array, Array]:
+    """NumPy's singular value decomposition, U, S and V transposed, with types that NumPy's own stubs lack."""
+    u, s, vt = cast(tuple[Array, Array, Array], tuple(np.linalg.svd(np.asarray(m, np.float64))))
+    return u, s, vt
+
+
+def shortest_arc(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> Array:
     """(..., 3, 3): the smallest rotation that turns directions a onto directions b.
 
     Opposite directions turn by half a turn about any axis at right angles to them.
@@ -30,21 +38,27 @@ def shortest_arc(a: NDArray[np.floating], b: NDArray[np.floating]) -> Array:
     return quat_to_matrix(normalize(q))
 
 
-def quat_to_matrix(q: NDArray[np.floating]) -> Array:
+def quat_to_matrix(q: NDArray[np.floating[Any]]) -> Array:
     """(..., 4) unit quaternions to (..., 3, 3)."""
     w, x, y, z = np.moveaxis(np.asarray(q, np.float64), -1, 0)
     m = np.stack(
         [
-            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+            1 - 2 * (y * y + z * z),
+            2 * (x * y - w * z),
+            2 * (x * z + w * y),
+            2 * (x * y + w * z),
+            1 - 2 * (x * x + z * z),
+            2 * (y * z - w * x),
+            2 * (x * z - w * y),
+            2 * (y * z + w * x),
+            1 - 2 * (x * x + y * y),
         ],
         -1,
     )
     return m.reshape(*m.shape[:-1], 3, 3)
 
 
-def matrix_to_quat(m: NDArray[np.floating]) -> Array:
+def matrix_to_quat(m: NDArray[np.floating[Any]]) -> Array:
     """(..., 3, 3) rotations to (..., 4) unit quaternions with w >= 0.
 
     Takes the largest of the four components first, as in Shepperd, "Quaternion from rotation matrix"
@@ -61,12 +75,12 @@ def matrix_to_quat(m: NDArray[np.floating]) -> Array:
         k[..., i + 1, i + 1] = 1 + 2 * d[..., i] - trace
         k[..., 0, i + 1] = k[..., i + 1, 0] = m[..., n, j] - m[..., j, n]
         k[..., i + 1, j + 1] = k[..., j + 1, i + 1] = m[..., i, j] + m[..., j, i]
-    largest = np.einsum("...ii->...i", k).argmax(-1)
+    largest = np.diagonal(k, axis1=-2, axis2=-1).argmax(-1)
     q = normalize(np.take_along_axis(k, largest[..., None, None], -2)[..., 0, :])
     return np.where(q[..., :1] < 0, -q, q)
 
 
-def continuous(q: NDArray[np.floating]) -> Array:
+def continuous(q: NDArray[np.floating[Any]]) -> Array:
     """Choose the sign of every quaternion of (T, ..., 4) so that it is nearest to the one before."""
     q = np.array(q, np.float64)
     if len(q) > 1:

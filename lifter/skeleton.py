@@ -109,8 +109,10 @@ def _mirrored(entry: dict[str, Any], *, is_joint: bool) -> dict[str, Any]:
             return mirror_name(value)
         return [mirror_name(v) for v in value]
 
-    out = {k: flip(v) if k in ("name", "parent", "head", "tail", "fit", "hinge", "between") else v
-           for k, v in entry.items()}
+    out = {
+        k: flip(v) if k in ("name", "parent", "head", "tail", "fit", "hinge", "between") else v
+        for k, v in entry.items()
+    }
     if is_joint:
         x, y, z = entry["rest"]
         out["rest"] = [-x, y, z]
@@ -146,8 +148,13 @@ def skeleton_from_dict(data: dict[str, Any], source: str = "skeleton") -> Skelet
             raise MotionliftError(f"{source}: a joint stands before its parent", remedy)
         made = tuple(
             Bone(
-                name=b["name"], parent=b.get("parent"), head=b["head"], tail=b["tail"],
-                fit=tuple(b.get("fit", ())), hinge=tuple(b.get("hinge", ())), axis=tuple(b.get("axis", ())),
+                name=b["name"],
+                parent=b.get("parent"),
+                head=b["head"],
+                tail=b["tail"],
+                fit=tuple(b.get("fit", ())),
+                hinge=tuple(b.get("hinge", ())),
+                axis=tuple(b.get("axis", ())),
                 between=tuple(b.get("between", ())),
             )
             for b in bones
@@ -159,9 +166,13 @@ def skeleton_from_dict(data: dict[str, Any], source: str = "skeleton") -> Skelet
         if rest.shape != (len(names), 3) or not np.isfinite(rest).all():
             raise MotionliftError(f"{source}: `rest` must be three finite numbers a joint", remedy)
         return Skeleton(
-            name=str(data["name"]), joint_names=tuple(names), parents=parents, rest=rest,
+            name=str(data["name"]),
+            joint_names=tuple(names),
+            parents=parents,
+            rest=rest,
             markers=tuple(bool(j.get("marker", False)) for j in joints),
-            height=float(data.get("height", float(np.ptp(rest[:, 2])))), bones=made,
+            height=float(data.get("height", float(np.ptp(rest[:, 2])))),
+            bones=made,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise MotionliftError(f"{source}: not a valid skeleton ({type(error).__name__}: {error})", remedy) from error
@@ -196,7 +207,7 @@ def layout_keypoints(layout: str) -> tuple[str, ...]:
 
 
 def keypoints_to_joints(
-    xy: NDArray[np.floating], score: NDArray[np.floating], layout: str, skeleton: Skeleton
+    xy: NDArray[np.floating[Any]], score: NDArray[np.floating[Any]], layout: str, skeleton: Skeleton
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sort a layout's keypoints into the skeleton's joints, by name.
 

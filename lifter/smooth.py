@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ FILTERS: dict[str, Callable[[Array, float, float], Array]] = {
 }
 
 
-def smooth(x: NDArray[np.floating], valid: NDArray[np.bool_], fps: float, method: str, strength: float) -> Array:
+def smooth(x: NDArray[np.floating[Any]], valid: NDArray[np.bool_], fps: float, method: str, strength: float) -> Array:
     """Smooth (T, ...) samples within each unbroken run of valid frames; the others stay as they are."""
     if method not in FILTERS:
         raise MotionliftError(f"Unknown smoothing {method!r}", f"Use one of {', '.join(FILTERS)}")

@@ -6,11 +6,13 @@ axes of the positions that they come from.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from .rotation import normalize, quat_to_matrix, shortest_arc
+from .rotation import normalize, quat_to_matrix, shortest_arc, svd
 from .skeleton import Bone, Skeleton, mirror_name
 
 Array = NDArray[np.float64]
@@ -19,7 +21,7 @@ HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
 
 
-def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating], fps: float) -> Array:
+def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: float) -> Array:
     """(T, B, 3, 3) rotation of every bone from (T, J, 3) joints, finite throughout.
 
     Directions come from the joints, twist from what body.toml names for each bone.
@@ -63,7 +65,7 @@ def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating], fps: float
 
 def rigid_fit(rest: Array, posed: Array) -> Array:
     """(T, 3, 3) rotations that best turn (N, 3) vectors onto (T, N, 3): Kabsch, Acta Cryst. A32, 1976."""
-    u, _, vt = np.linalg.svd(np.einsum("tni,nj->tij", posed, rest))
+    u, _, vt = svd(np.swapaxes(posed, -1, -2) @ rest)
     sign = np.ones((len(posed), 1, 3))
     sign[:, 0, 2] = np.linalg.det(u @ vt)
     return (u * sign) @ vt
@@ -71,7 +73,7 @@ def rigid_fit(rest: Array, posed: Array) -> Array:
 
 def _half(rotation: Array) -> Array:
     """Half of each rotation: the chordal mean of it and no rotation."""
-    u, _, vt = np.linalg.svd(rotation + np.eye(3))
+    u, _, vt = svd(rotation + np.eye(3))
     return u @ vt
 
 
@@ -89,19 +91,19 @@ def _twist_to_hinge(start: Array, bone: Bone, direction: Array, axis: Array, fps
     axis = normalize(axis)
     angle = np.arctan2((np.cross(resting, axis) * along).sum(-1), (resting * axis).sum(-1))
     weight = np.clip(bend - 0.1, 0, None) ** 2
-    mean = np.zeros(len(angle))
+    mean: Array = np.zeros(len(angle))
     for _ in range(3):
         turn = weight * np.exp(1j * angle)
         total = np.full(len(angle), 1e-7 + 0j)
         for share, seconds in ((1.0, HINGE_SECONDS), (1e-2, 4 * HINGE_SECONDS), (1e-4, 16 * HINGE_SECONDS)):
-            total += share * gaussian_filter1d(turn, seconds * fps, mode="constant")
-        mean = np.angle(total)
+            total += share * np.asarray(gaussian_filter1d(turn, seconds * fps, mode="constant"))
+        mean = np.arctan2(total.imag, total.real)
         weight = weight * np.clip(0.2 + np.cos(angle - mean), 0, 1)
     half = mean[:, None] / 2
     return quat_to_matrix(np.concatenate([np.cos(half), np.sin(half) * along], -1)) @ start
 
 
-def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating], rotations: Array) -> Array:
+def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations: Array) -> Array:
     """(J, 3) the performer's own rest offsets: each joint in its bone's axes, the median over the clip.
 
     Left and right get the same lengths, as mirror images.
@@ -110,10 +112,10 @@ def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating], rotations: A
     offsets = np.zeros((len(skeleton.joint_names), 3))
     for j, parent in enumerate(skeleton.parents):
         if parent >= 0:
-            local = np.einsum("tji,tj->ti", rotations[:, skeleton.bone_of_joint[j]], joints[:, j] - joints[:, parent])
+            local = ((joints[:, j] - joints[:, parent])[:, None] @ rotations[:, skeleton.bone_of_joint[j]])[:, 0]
             offsets[j] = np.median(local, axis=0)
-            head = skeleton.bones[skeleton.bone_of_joint[j]]
-            if head.tail == skeleton.joint_names[j] and not head.fit:
+            bone = skeleton.bones[int(skeleton.bone_of_joint[j])]
+            if bone.tail == skeleton.joint_names[j] and not bone.fit:
                 # An aimed bone runs along its rest direction exactly; only its length is measured.
                 rest = skeleton.rest[j] - skeleton.rest[parent]
                 offsets[j] = normalize(rest) * np.median(np.linalg.norm(local, axis=-1))
@@ -136,6 +138,4 @@ def standing_height(skeleton: Skeleton, offsets: Array) -> float:
     return float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
 
 
-__all__ = [
-    "forward_kinematics", "mirror_name", "rigid_fit", "solve_offsets", "solve_rotations", "standing_height",
-]
+__all__ = ["forward_kinematics", "mirror_name", "rigid_fit", "solve_offsets", "solve_rotations", "standing_height"]

@@ -115,7 +115,8 @@ def save_take(take: Take, path: str | Path) -> Path:
         os.replace(name, path)
     except OSError as error:
         raise MotionliftError(
-            f"{path}: cannot be written ({error.strerror or error})", "Choose a folder that exists, can be written and has room"
+            f"{path}: cannot be written ({error.strerror or error})",
+            "Choose a folder that exists, can be written and has room",
         ) from error
     finally:
         if name is not None and os.path.exists(name):
@@ -165,7 +166,9 @@ def _camera(arrays: dict[str, Any], path: Path) -> Camera:
     for k, shape in shapes.items():
         value = found[k]
         if value is None or value.shape != shape or value.dtype.kind != "f" or not np.isfinite(value).all():
-            raise MotionliftError(f"{path}: damaged: camera/{k} is not {shape} finite numbers", "Capture the clip again")
+            raise MotionliftError(
+                f"{path}: damaged: camera/{k} is not {shape} finite numbers", "Capture the clip again"
+            )
     return Camera(**cast(dict[str, NDArray[np.float64]], found))
 
 
@@ -176,10 +179,20 @@ def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Perso
     frames = arrays.get(f"people/{index}/frames")
     t = -1 if frames is None else len(frames)
     shapes: dict[str, tuple[tuple[int, ...], str]] = {
-        "frames": ((t,), "i"), "times": ((t,), "f"), "state": ((t,), "u"), "swapped": ((t,), "b"),
-        "keypoints": ((t, k, 2), "f"), "scores": ((t, k), "f"), "lifted": ((t, j, 3), "f"), "sigma": ((t, j), "f"),
-        "contact": ((t, 4), "f"), "down": ((t, 3), "f"), "joints_camera": ((t, j, 3), "f"),
-        "joints_world": ((t, j, 3), "f"), "rotations": ((t, b, 4), "f"), "offsets": ((j, 3), "f"),
+        "frames": ((t,), "i"),
+        "times": ((t,), "f"),
+        "state": ((t,), "u"),
+        "swapped": ((t,), "b"),
+        "keypoints": ((t, k, 2), "f"),
+        "scores": ((t, k), "f"),
+        "lifted": ((t, j, 3), "f"),
+        "sigma": ((t, j), "f"),
+        "contact": ((t, 4), "f"),
+        "down": ((t, 3), "f"),
+        "joints_camera": ((t, j, 3), "f"),
+        "joints_world": ((t, j, 3), "f"),
+        "rotations": ((t, b, 4), "f"),
+        "offsets": ((j, 3), "f"),
     }
     values: dict[str, Any] = {}
     for name, (shape, kind) in shapes.items():
@@ -194,5 +207,7 @@ def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Perso
     shown = values["state"] != GAP
     for name in ("joints_camera", "joints_world", "rotations"):
         if not np.isfinite(values[name][shown]).all():
-            raise MotionliftError(f"{path}: damaged: people/{index}/{name} is not finite where somebody was seen", again)
+            raise MotionliftError(
+                f"{path}: damaged: people/{index}/{name} is not finite where somebody was seen", again
+            )
     return Person(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from .detect import Detection
 from .skeleton import layout_keypoints, mirror_name
 
+Array = NDArray[np.float64]
+
 LOST_SECONDS = 1.0
 """A person unseen for longer who then appears is somebody new."""
 SHORT_GAP_SECONDS = 0.4
@@ -19,7 +22,7 @@ SHORT_GAP_SECONDS = 0.4
 SHORTEST_SECONDS = 0.5
 """A track shorter than this is taken for a false detection, unless it is most of the clip."""
 FAR = 0.9
-"""Two detections are not the same person if their keypoints lie farther apart than this, in body sizes."""
+"""Two detections are not the same person if they are farther apart than this, in half body sizes."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ def _assign(times: Sequence[float], detections: Sequence[Sequence[Detection]]) -
     for now, found in zip(times, detections, strict=True):
         alive = [p for p in people if now - p.times[-1] <= LOST_SECONDS]
         cost = np.array([[_distance(p, d, now) for d in found] for p in alive]).reshape(len(alive), len(found))
-        rows, columns = linear_sum_assignment(np.minimum(cost, 10 * FAR))
-        owner = {int(c): alive[r] for r, c in zip(rows, columns, strict=True) if cost[r, c] < FAR}
+        pairs = np.stack(linear_sum_assignment(np.minimum(cost, 10 * FAR)), -1).tolist()
+        owner: dict[int, _Growing] = {c: alive[r] for r, c in pairs if cost[r, c] < FAR}
         for i, detection in enumerate(found):
             person = owner.get(i)
             if person is None:
@@ -86,7 +89,7 @@ def _assign(times: Sequence[float], detections: Sequence[Sequence[Detection]]) -
 
 
 def _distance(person: _Growing, detection: Detection, now: float) -> float:
-    """Mean distance of the keypoints that both have, in body sizes, forgiven a little for time unseen."""
+    """How far the body moved since it was last seen, in body sizes; forgiven a little for time unseen."""
     before = person.detections[-1]
     both = np.isfinite(before.xy).all(-1) & np.isfinite(detection.xy).all(-1)
     if both.sum() < 3:
@@ -99,26 +102,28 @@ def _distance(person: _Growing, detection: Detection, now: float) -> float:
 
 def _even(person: _Growing, fps: float) -> Track:
     """Resample onto frames at n / fps: the detection of that very time, or linear between its neighbours."""
-    times = np.array(person.times)
+    times: Array = np.array(person.times, np.float64)
     xy = np.stack([d.xy for d in person.detections]).astype(np.float64)
     score = np.stack([d.score for d in person.detections]).astype(np.float64)
-    frames = np.arange(round(times[0] * fps), round(times[-1] * fps) + 1)
-    at = frames / fps
+    frames = np.arange(round(person.times[0] * fps), round(person.times[-1] * fps) + 1)
+    at: Array = frames / fps
     after = np.clip(np.searchsorted(times, at), 0, len(times) - 1)
     before = np.clip(after - 1, 0, len(times) - 1)
     gap = times[after] - times[before]
-    u = np.clip((at - times[before]) / np.where(gap > 0, gap, 1), 0, 1)
+    u: Array = np.clip((at - times[before]) / np.where(gap > 0, gap, 1), 0, 1)
     # On constant-rate footage a frame's time is that of a detection but for rounding: take it as it is.
     u = np.where(np.abs(at - times[before]) < 0.2 / fps, 0, np.where(np.abs(at - times[after]) < 0.2 / fps, 1, u))
     v = u[:, None, None]
     out = np.where(v == 0, xy[before], np.where(v == 1, xy[after], xy[before] * (1 - v) + xy[after] * v))
-    out_score = np.where(v[..., 0] == 0, score[before],
-                         np.where(v[..., 0] == 1, score[after], np.minimum(score[before], score[after])))
+    out_score = np.where(
+        v[..., 0] == 0, score[before], np.where(v[..., 0] == 1, score[after], np.minimum(score[before], score[after]))
+    )
     seen = (u == 0) | (u == 1) | (gap <= 2.5 / fps)
     out[~seen], out_score[~seen] = np.nan, 0
     out_score[~np.isfinite(out).all(-1)] = 0
-    return Track(frames.astype(np.int32), out.astype(np.float32), out_score.astype(np.float32), seen,
-                 np.zeros(len(frames), bool))
+    return Track(
+        frames.astype(np.int32), out.astype(np.float32), out_score.astype(np.float32), seen, np.zeros(len(frames), bool)
+    )
 
 
 def _repaired(track: Track, layout: str) -> Track:
@@ -134,7 +139,7 @@ def _mirror(layout: str) -> NDArray[np.intp]:
     return np.array([names.index(mirror_name(n)) if mirror_name(n) in names else i for i, n in enumerate(names)])
 
 
-def find_swaps(xy: NDArray[np.floating], seen: NDArray[np.bool_], layout: str) -> NDArray[np.bool_]:
+def find_swaps(xy: NDArray[np.floating[Any]], seen: NDArray[np.bool_], layout: str) -> NDArray[np.bool_]:
     """(T,) frames in which a detector exchanged left and right for the whole body.
 
     A detector that takes somebody's back for the front does so with full confidence and for many frames:
@@ -151,10 +156,9 @@ def find_swaps(xy: NDArray[np.floating], seen: NDArray[np.bool_], layout: str) -
         return out
     x = xy[index].astype(np.float64)
     finite = np.isfinite(x)
-    size = np.nanmedian(np.linalg.norm(np.nanmax(x, 1) - np.nanmin(x, 1), axis=-1)) + 1e-6
+    size = float(np.nanmedian(np.linalg.norm(np.nanmax(x, 1) - np.nanmin(x, 1), axis=-1))) + 1e-6
     x = np.where(finite, x, np.nan) / size
-    state = np.stack([x[:, pairs], x[:, mirror][:, pairs]])  # (2, N, P, 2)
-    # Both ends of a pair carry the same information; their width tells how clearly an exchange shows.
+    state: Array = np.stack([x[:, pairs], x[:, mirror][:, pairs]])  # (2, N, P, 2)
 
     def moved(difference: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.nanmean(np.minimum(np.linalg.norm(difference, axis=-1), 0.15), axis=-1)
@@ -164,7 +168,7 @@ def find_swaps(xy: NDArray[np.floating], seen: NDArray[np.bool_], layout: str) -
         for a in range(2):
             for b in range(2):
                 for c in range(2):
-                    bent = state[c, 2:] - 2 * state[b, 1:-1] + state[a, :-2]
+                    bent: Array = state[c, 2:] - 2 * state[b, 1:-1] + state[a, :-2]
                     step[a, b, c, 2:] = moved(bent) + 0.5 * moved(state[c, 2:] - state[b, 1:-1])
     step = np.nan_to_num(step)
     # After a gap nothing is known of how fast they moved.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
@@ -19,8 +21,13 @@ PIXEL_ERROR = 0.015
 
 
 def root_path(
-    relative: NDArray[np.floating], keypoints: NDArray[np.floating], score: NDArray[np.floating],
-    valid: NDArray[np.bool_], lens: Lens, fps: float, rounds: int = 6,
+    relative: NDArray[np.floating[Any]],
+    keypoints: NDArray[np.floating[Any]],
+    score: NDArray[np.floating[Any]],
+    valid: NDArray[np.bool_],
+    lens: Lens,
+    fps: float,
+    rounds: int = 6,
 ) -> Array:
     """(T, 3) positions of the root in camera space, metres, that best reproject the joints.
 
@@ -35,7 +42,7 @@ def root_path(
     """
     frames = len(relative)
     rays = pixels_to_rays(keypoints, lens)
-    weight = np.where(np.isfinite(rays).all(-1) & valid[:, None], score, 0.0).astype(np.float64)
+    weight: Array = np.where(np.isfinite(rays).all(-1) & valid[:, None], np.asarray(score, np.float64), 0.0)
     rays = np.where(np.isfinite(rays), rays, 0.0)
     p = np.asarray(relative, np.float64)
     # Rows of (x, y) for unknowns (X, Y, Z): [1, 0, -x] and [0, 1, -y].
@@ -56,8 +63,14 @@ def root_path(
         normal[:, 0, 2] = -(w * x).sum(1)
         normal[:, 1, 2] = -(w * y).sum(1)
         normal[:, 2, 2] = (w * (x**2 + y**2)).sum(1)
-        right = np.stack([(w * target[..., 0]).sum(1), (w * target[..., 1]).sum(1),
-                          -(w * (x * target[..., 0] + y * target[..., 1])).sum(1)], -1)
+        right = np.stack(
+            [
+                (w * target[..., 0]).sum(1),
+                (w * target[..., 1]).sum(1),
+                -(w * (x * target[..., 0] + y * target[..., 1])).sum(1),
+            ],
+            -1,
+        )
         root = _solve_smooth(normal, right, smoothness)
         depth = np.maximum(root[:, 2], 0.3)
         seen = p + root[:, None]
@@ -93,7 +106,7 @@ def _second_difference_bands(frames: int) -> dict[int, Array]:
     return bands
 
 
-def mean_direction(directions: NDArray[np.floating], weights: NDArray[np.floating]) -> Array:
+def mean_direction(directions: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]]) -> Array:
     """(3,) the robust mean of (N, 3) unit vectors: outliers count less, round by round."""
     d, weights = np.asarray(directions, np.float64), np.asarray(weights, np.float64)
     mean = normalize((d * weights[:, None]).sum(0))
@@ -103,7 +116,7 @@ def mean_direction(directions: NDArray[np.floating], weights: NDArray[np.floatin
     return mean
 
 
-def scene_axes(down: NDArray[np.floating]) -> Array:
+def scene_axes(down: NDArray[np.floating[Any]]) -> Array:
     """(3, 3) rotation from scene space to camera space for a direction of gravity in camera space.
 
     The camera looks along the scene's +Y as far as its tilt allows: somebody who faces the camera faces -Y.
@@ -117,7 +130,7 @@ def scene_axes(down: NDArray[np.floating]) -> Array:
     return np.stack([np.cross(ahead, up), ahead, up], -1)
 
 
-def floor_height(feet: NDArray[np.floating], contact: NDArray[np.floating]) -> float:
+def floor_height(feet: NDArray[np.floating[Any]], contact: NDArray[np.floating[Any]]) -> float:
     """Height of the floor from (N, 4) heights of heels and toes and their probability of touching it.
 
     The median of those that touch; where none is likely to, the lowest tenth.

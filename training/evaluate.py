@@ -20,7 +20,12 @@ from training.synthetic import film
 
 
 def evaluate_synthetic(
-    checkpoint: Checkpoint, store: Store, noise: float, split: str = "test", clips: int = 24, seed: int = 2026,
+    checkpoint: Checkpoint,
+    store: Store,
+    noise: float,
+    split: str = "test",
+    clips: int = 24,
+    seed: int = 2026,
     layout: str = "mediapipe33",
 ) -> dict[str, dict[str, float]]:
     """Mean errors in mm (velocity in mm a frame, gravity in degrees, contact as F1), per subject and over all."""

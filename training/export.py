@@ -18,17 +18,30 @@ from lifter.skeleton import Skeleton
 def export(net: TemporalMixer, skeleton: Skeleton, fps: float, card: dict[str, Any], stem: Path) -> None:
     """Write `stem`.onnx (float32, any batch and length) and `stem`.safetensors (float16), with the same metadata."""
     net = net.eval().float()
-    header = json.dumps({
-        "convention": CONVENTION, "network": "temporal_mixer", "config": net.config.to_dict(), "fps": fps,
-        "reach": net.reach, "skeleton": skeleton.to_dict(), "card": card,
-    })
+    header = json.dumps(
+        {
+            "convention": CONVENTION,
+            "network": "temporal_mixer",
+            "config": net.config.to_dict(),
+            "fps": fps,
+            "reach": net.reach,
+            "skeleton": skeleton.to_dict(),
+            "card": card,
+        }
+    )
     stem.parent.mkdir(parents=True, exist_ok=True)
     joints = len(skeleton.joint_names)
     example = (torch.randn(2, 50, joints, 2), torch.rand(2, 50, joints), torch.rand(2, 50) + 0.1)
     inputs, outputs = ["rays", "score", "size"], ["joints", "log_sigma", "contact", "down"]
     path = stem.with_suffix(".onnx")
     torch.onnx.export(
-        net, example, str(path), input_names=inputs, output_names=outputs, opset_version=17, dynamo=False,
+        net,
+        example,
+        str(path),
+        input_names=inputs,
+        output_names=outputs,
+        opset_version=17,
+        dynamo=False,
         dynamic_axes={n: {0: "batch", 1: "time"} for n in [*inputs, *outputs]},
     )
     model = onnx.load(str(path))

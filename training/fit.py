@@ -42,7 +42,11 @@ class FitConfig:
     threads: int = 2
     # Frames of a source are drawn this often relative to their number: mhad is nine exercises on one spot.
     source_weights: tuple[tuple[str, float], ...] = (
-        ("mhad", 0.35), ("accad", 1.6), ("cmu_mb", 1.3), ("cmu_daz", 0.8), ("cmu_c3s2s", 1.3),
+        ("mhad", 0.35),
+        ("accad", 1.6),
+        ("cmu_mb", 1.3),
+        ("cmu_daz", 0.8),
+        ("cmu_c3s2s", 1.3),
     )
 
 
@@ -54,7 +58,9 @@ def recording_odds(store: Store, config: FitConfig, split: str = "train") -> tor
     return seconds * keep * torch.tensor([weights.get(s, 1.0) for s in store.sources])
 
 
-def fit(store: Store, skeleton: Skeleton, net_config: TemporalMixerConfig, config: FitConfig, out: Path) -> TemporalMixer:
+def fit(
+    store: Store, skeleton: Skeleton, net_config: TemporalMixerConfig, config: FitConfig, out: Path
+) -> TemporalMixer:
     """Train, and write `out`/last.pt every two minutes; returns the averaged network."""
     torch.set_num_threads(config.threads)
     g = torch.Generator().manual_seed(config.seed)
@@ -65,7 +71,8 @@ def fit(store: Store, skeleton: Skeleton, net_config: TemporalMixerConfig, confi
     rest = [p for p in net.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}],
-        lr=config.learning_rate, betas=(0.9, 0.98),
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
     )
     spent, step = 0.0, 0
     last = out / "last.pt"
@@ -82,7 +89,9 @@ def fit(store: Store, skeleton: Skeleton, net_config: TemporalMixerConfig, confi
     parts: dict[str, float] = {}
     while spent < budget:
         progress = spent / budget
-        rate = config.learning_rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        rate = (
+            config.learning_rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
         cut = 1
@@ -113,13 +122,24 @@ def fit(store: Store, skeleton: Skeleton, net_config: TemporalMixerConfig, confi
         tick = time.monotonic()
         spent, clock = spent + tick - clock, tick
         if step % 100 == 0:
-            log.info("step %d  %.1f min  lr %.1e  %s", step, spent / 60, rate,
-                     "  ".join(f"{k} {v:.3f}" for k, v in parts.items()))
+            log.info(
+                "step %d  %.1f min  lr %.1e  %s",
+                step,
+                spent / 60,
+                rate,
+                "  ".join(f"{k} {v:.3f}" for k, v in parts.items()),
+            )
         if spent - saved > 120 or spent >= budget:
             saved = spent
             out.mkdir(parents=True, exist_ok=True)
-            state = {"net": net.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
-                     "generator": g.get_state(), "spent": spent, "step": step}
+            state = {
+                "net": net.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "generator": g.get_state(),
+                "spent": spent,
+                "step": step,
+            }
             torch.save(state, last.with_suffix(".tmp"))
             last.with_suffix(".tmp").replace(last)
     return average

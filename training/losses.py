@@ -39,8 +39,13 @@ def lifting_loss(
     contacts = functional.binary_cross_entropy_with_logits(contact, views.contact)
     gravity = (down - views.down).norm(dim=-1).mean()
     total = position + w.velocity * velocity + w.sigma * sigma + w.contact * contacts + w.gravity * gravity
-    return total, {"mm": 1000 * position.item(), "velocity": 1000 * velocity.item(), "sigma": sigma.item(),
-                   "contact": contacts.item(), "gravity": gravity.item()}
+    return total, {
+        "mm": 1000 * position.item(),
+        "velocity": 1000 * velocity.item(),
+        "sigma": sigma.item(),
+        "contact": contacts.item(),
+        "gravity": gravity.item(),
+    }
 
 
 def mpjpe(predicted: Tensor, truth: Tensor) -> Tensor:

@@ -36,9 +36,15 @@ def quaternions_to_matrices(q: Tensor) -> Tensor:
     """(..., 4) unit quaternions to (..., 3, 3)."""
     w, x, y, z = q.unbind(-1)
     rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
     ]
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
@@ -69,11 +75,25 @@ def random_people(skeleton: Skeleton, batch: int, g: torch.Generator, spread: fl
 
     leg, arm, torso, head = scale(0.04), scale(0.04), scale(0.05), scale(0.05)
     factors = {
-        "spine": torso * scale(0.08), "chest": torso * scale(0.06), "neck": torso * scale(0.05), "head": scale(0.08),
-        "head_top": head, "nose": head, "ear": head, "clavicle": torso, "shoulder": scale(0.07),
-        "elbow": arm * scale(0.04), "wrist": arm * scale(0.04), "thumb": arm * scale(0.06), "index": arm * scale(0.06),
-        "little": arm * scale(0.06), "hip": scale(0.10), "knee": leg * scale(0.04), "ankle": leg * scale(0.04),
-        "heel": scale(0.08), "toe": scale(0.06),
+        "spine": torso * scale(0.08),
+        "chest": torso * scale(0.06),
+        "neck": torso * scale(0.05),
+        "head": scale(0.08),
+        "head_top": head,
+        "nose": head,
+        "ear": head,
+        "clavicle": torso,
+        "shoulder": scale(0.07),
+        "elbow": arm * scale(0.04),
+        "wrist": arm * scale(0.04),
+        "thumb": arm * scale(0.06),
+        "index": arm * scale(0.06),
+        "little": arm * scale(0.06),
+        "hip": scale(0.10),
+        "knee": leg * scale(0.04),
+        "ankle": leg * scale(0.04),
+        "heel": scale(0.08),
+        "toe": scale(0.06),
     }
     kind = [n.removeprefix("l_").removeprefix("r_") for n in names]
     factor = torch.stack([factors.get(k, torch.ones(batch)) for k in kind], 1)
@@ -116,6 +136,7 @@ def random_cameras(batch: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
     Low and high, near and far, rolled: phones are held askew. The camera looks at the person here; where in
     the picture the person then stands is drawn in `film`.
     """
+
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=g)
 
@@ -137,8 +158,16 @@ def random_cameras(batch: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def film(
-    skeleton: Skeleton, q: Tensor, root: Tensor, contact: Tensor, g: torch.Generator, *,
-    fps: float = 30.0, noise: float = 1.0, spread: float = 1.0, layout: str | None = None,
+    skeleton: Skeleton,
+    q: Tensor,
+    root: Tensor,
+    contact: Tensor,
+    g: torch.Generator,
+    *,
+    fps: float = 30.0,
+    noise: float = 1.0,
+    spread: float = 1.0,
+    layout: str | None = None,
 ) -> Views:
     """Pose random people by a motion and look at them through random cameras.
 
@@ -148,7 +177,7 @@ def film(
         spread: how far human proportions spread.
         layout: the detector's keypoint layout, drawn at random for each clip if None.
     """
-    batch, frames = q.shape[:2]
+    batch = len(q)
     turns = quaternions_to_matrices(q)
     # Nobody carries a bone exactly as the recording's skeleton did.
     deviation = torch.tensor([0.15 if b.name.endswith("hand") else 0.05 for b in skeleton.bones]) * spread
@@ -173,8 +202,12 @@ def film(
         scale = 1.0 / distance * lens  # the noise is relative to a person's size in the picture
         rays, score = detector_errors(skeleton, rays, score, seen, scale * noise, g)
     score = score * layout_mask(skeleton, batch, layout, g)[:, None]
-    rotation, rays, size = follow_person(torch.where(score[..., None] > 0, rays, 0.0), score,
-                                         torch.from_numpy(middle_weights(skeleton)), FOLLOW_SECONDS * fps)
+    rotation, rays, size = follow_person(
+        torch.where(score[..., None] > 0, rays, 0.0),
+        score,
+        torch.from_numpy(middle_weights(skeleton)),
+        FOLLOW_SECONDS * fps,
+    )
     rooted = torch.einsum("bij,btkj->btki", full, joints)
     target = torch.einsum("btij,btkj->btki", rotation, rooted)
     down = torch.einsum("btij,bj->bti", rotation, -full[..., 2])
@@ -222,8 +255,9 @@ def detector_errors(
     """
     batch, frames, count = score.shape
     names = skeleton.joint_names
-    ends = torch.tensor([1.5 if n[2:] in ("wrist", "ankle", "thumb", "index", "little", "heel", "toe") else 1.0
-                         for n in names])
+    ends = torch.tensor(
+        [1.5 if n[2:] in ("wrist", "ankle", "thumb", "index", "little", "heel", "toe") else 1.0 for n in names]
+    )
     amount = (0.5 * torch.randn(batch, 1, 1, generator=g)).exp() * (torch.rand(batch, 1, 1, generator=g) < 0.9)
     hidden = (seen[..., 2] > seen[:, :, :1, 2] + 0.12).float()
     trouble = 1 + hidden + 3 * bursts(batch * count, frames, 0.15, 20, g).unflatten(0, (batch, count)).movedim(1, 2)

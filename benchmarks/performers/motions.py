@@ -53,7 +53,7 @@ class Proportions:
 class Step:
     """One foot leaves the ground at `lift` and is down at `land` (seconds).
 
-    The walker's centre line advances by `forward` and `left` metres in the direction of the new `yaw`
+    The walker's centre line advances by `forward` and `left` metres, along and across the new `yaw`
     (degrees); the foot lands beside it.
     """
 
@@ -340,7 +340,8 @@ def _pose(
     for side, foot in feet.items():
         length = sum(float(np.linalg.norm(offsets[skeleton.joint(f"{side}_{n}")])) for n in ("knee", "ankle"))
         flat = foot.ankle[:, :2] - xy - hips[side][:, :2]
-        bound = np.minimum(bound, foot.ankle[:, 2] - hips[side][:, 2] + np.sqrt((REACH * length) ** 2 - (flat**2).sum(-1)))
+        below = np.sqrt((REACH * length) ** 2 - (flat**2).sum(-1))
+        bound = np.minimum(bound, foot.ankle[:, 2] - hips[side][:, 2] + below)
     z = smooth(minimum_filter1d(bound, round(0.14 * rate)), 0.055) - ch["drop"]
     root = np.concatenate([xy, z[:, None]], 1)
 
@@ -348,7 +349,8 @@ def _pose(
         thigh, shin = (offsets[skeleton.joint(f"{side}_{n}")] for n in ("knee", "ankle"))
         ahead = (foot.yaw + heading) / 2
         facing = np.stack([np.sin(ahead), -np.cos(ahead), np.zeros(len(ahead))], 1)
-        out[:, b[f"{side}_thigh"]], out[:, b[f"{side}_shin"]] = _leg(foot.ankle - root - hips[side], thigh, shin, facing)
+        reach = foot.ankle - root - hips[side]
+        out[:, b[f"{side}_thigh"]], out[:, b[f"{side}_shin"]] = _leg(reach, thigh, shin, facing)
         out[:, b[f"{side}_foot"]] = foot.rotation
     return out, root
 
@@ -360,10 +362,10 @@ def _leg(reach: Array, thigh: Array, shin: Array, facing: Array) -> tuple[Array,
     if (distance > 0.999 * (upper + lower)).any():
         raise ValueError(f"a foot is {distance.max():.3f} m from its hip, the leg is {upper + lower:.3f} m long")
     along = reach / distance[:, None]
-    axis = np.cross(along, facing)
-    # Down x forwards is the performer's left, where the knee's axis points.
+    # Forwards x down is the performer's left, where the knee's axis points.
+    axis = np.asarray(np.cross(facing, along), np.float64)
     axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
-    towards = np.cross(axis, along)
+    towards = np.cross(along, axis)
     cosine = (upper**2 + distance**2 - lower**2) / (2 * upper * distance)
     knee = upper * (cosine[:, None] * along + np.sqrt(1 - cosine**2)[:, None] * towards)
     resting = np.array([1.0, 0.0, 0.0])

@@ -10,20 +10,25 @@ proportions, so the joints stay inside the flesh where anatomy has them.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bpy
+import bpy as untyped_bpy
+import cv2
 import numpy as np
 from mathutils import Matrix, Vector
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from lifter.skeleton import load_skeleton
 
 from .cast import Colour, Shot
 from .motions import rest_joints
+
+bpy: Any = untyped_bpy
 
 Array = NDArray[np.float64]
 Weights = Mapping[str, float]
@@ -31,6 +36,12 @@ Point = tuple[float, float, float]
 
 SEGMENTS = 24
 """Points around a ring."""
+MARGIN = 34
+"""Pixels rendered around the performer and the shadow: soft shadows reach further than the light's middle."""
+FADE = 26
+"""Of these, the outer ones over which the rendered part fades into the plate."""
+WINDOW = (-1.0, -1.9, 4.8)
+"""Where the main light hangs."""
 SKELETON = load_skeleton()
 BONES = [b.name for b in SKELETON.bones]
 REST = {n: SKELETON.rest[i].astype(np.float64) for i, n in enumerate(SKELETON.joint_names)}
@@ -65,15 +76,31 @@ class Garment:
 
 @dataclass(frozen=True)
 class Stage:
+    """The built scene.
+
+    Attributes:
+        rest: (J, 3) the performer's own rest joints.
+        camera: (K, R, t).
+        plate: (H, W, 3) the empty room as the camera sees it, 8-bit BGR. Only the part of a frame that
+            the performer and the shadow touch is rendered anew.
+    """
+
     garments: list[Garment]
     rest: Array
-    """(J, 3) the performer's own rest joints."""
+    camera: tuple[Array, Array, Array]
+    size: tuple[int, int]
+    plate: NDArray[np.uint8]
 
 
 # --- Shapes -------------------------------------------------------------------------------------------------
 
 
+def _point(p: Array) -> Point:
+    return (float(p[0]), float(p[1]), float(p[2]))
+
+
 def _weights(bones: Weights, count: int) -> Array:
+    """(count, B) rows of the same weights, scaled to sum 1."""
     row = np.zeros(len(BONES))
     for name, share in bones.items():
         row[BONES.index(name)] = share
@@ -124,16 +151,17 @@ def tube(rings: Sequence[Ring], across: Point, roundness: float = 2.0) -> Part:
 def ball(centre: Point, half: Point, bones: Weights) -> Part:
     """An ellipsoid with its axes along the coordinate axes."""
     heights = np.cos(np.linspace(0, np.pi, 14))[1:-1]
-    rings = [Ring((0, 0, float(z)), (float(np.sqrt(1 - z * z)),) * 2, bones) for z in heights]
+    radii = np.sqrt(1 - heights**2)
     angle = np.arange(SEGMENTS) * 2 * np.pi / SEGMENTS
     circle = np.stack([np.cos(angle), np.sin(angle), np.zeros(SEGMENTS)], 1)
-    points = [r.half[0] * circle + [0, 0, r.centre[2]] for r in rings]
+    points = [radius * circle + [0, 0, z] for radius, z in zip(radii, heights, strict=True)]
     points = [*points, np.array([[0, 0, 1.0], [0, 0, -1.0]])]
-    n = len(rings)
+    n = len(heights)
     faces: list[tuple[int, ...]] = []
     for k in range(SEGMENTS):
         j = (k + 1) % SEGMENTS
-        faces += [(r * SEGMENTS + k, (r + 1) * SEGMENTS + k, (r + 1) * SEGMENTS + j, r * SEGMENTS + j) for r in range(n - 1)]
+        for a in range(0, (n - 1) * SEGMENTS, SEGMENTS):
+            faces.append((a + k, a + SEGMENTS + k, a + SEGMENTS + j, a + j))
         faces += [(k, j, n * SEGMENTS), ((n - 1) * SEGMENTS + j, (n - 1) * SEGMENTS + k, n * SEGMENTS + 1)]
     unit = np.concatenate(points)
     return Part(unit * np.array(half) + np.array(centre), faces, _weights(bones, len(unit)))
@@ -149,11 +177,16 @@ def both(*parts: Part) -> list[Part]:
     return [p for part in parts for p in (part, mirrored(part))]
 
 
-def limb(head: str, tail: str, rings: Sequence[tuple[float, float, float]], bone: str, shift: Point = (0, 0, 0)) -> Part:
-    """A tube from joint to joint; rings are (share of the way, half width, half depth)."""
+def limb(
+    head: str, tail: str, rings: Sequence[tuple[float, float, float]], bone: str, shift: Point = (0, 0, 0)
+) -> Part:
+    """A tube from joint to joint; rings are (share of the way, half width, half depth).
+
+    `shift` is how far the flesh of the limb's middle lies beside the line of the joints.
+    """
     a, b = REST[head], REST[tail]
     made = [
-        Ring(tuple(a + f * (b - a) + np.array(shift) * np.sin(np.pi * np.clip(f, 0, 1))), (w, d), {bone: 1})  # type: ignore[arg-type]
+        Ring(_point(a + f * (b - a) + np.array(shift) * np.sin(np.pi * np.clip(f, 0, 1))), (w, d), {bone: 1})
         for f, w, d in rings
     ]
     return tube(made, (0, 0, 1) if abs(b[0] - a[0]) > 0.1 else (1, 0, 0))
@@ -174,7 +207,7 @@ def torso(rings: Sequence[tuple[float, float, float, float]], roundness: float) 
 def shirt() -> list[Part]:
     body = torso(
         (
-            (0.935, 0.170, 0.122, 0.012), (1.00, 0.158, 0.114, 0.008), (1.08, 0.147, 0.106, 0.006),
+            (0.975, 0.166, 0.119, 0.010), (1.01, 0.158, 0.114, 0.008), (1.08, 0.147, 0.106, 0.006),
             (1.17, 0.151, 0.111, 0.004), (1.26, 0.163, 0.119, 0.002), (1.33, 0.166, 0.113, 0.006),
             (1.385, 0.150, 0.092, 0.014), (1.425, 0.105, 0.068, 0.020), (1.448, 0.066, 0.056, 0.018),
         ),
@@ -183,15 +216,15 @@ def shirt() -> list[Part]:
     yoke = tube(
         [
             Ring((0.03, 0.020, 1.415), (0.052, 0.062), {"chest": 1}),
-            Ring((0.09, 0.020, 1.408), (0.052, 0.062), {"chest": 0.5, "l_clavicle": 0.5}),
-            Ring((0.172, 0.018, 1.388), (0.054, 0.058), {"l_clavicle": 1}),
+            Ring((0.09, 0.020, 1.400), (0.044, 0.060), {"chest": 0.5, "l_clavicle": 0.5}),
+            Ring((0.172, 0.018, 1.384), (0.045, 0.056), {"l_clavicle": 1}),
         ],
         (0, 0, 1),
     )
     pit = ball((0.135, 0.016, 1.335), (0.045, 0.070, 0.065), {"chest": 0.6, "l_clavicle": 0.4})
-    deltoid = ball((0.180, 0.018, 1.388), (0.064, 0.062, 0.062), {"l_clavicle": 0.45, "l_upper_arm": 0.55})
+    deltoid = ball((0.178, 0.018, 1.382), (0.060, 0.060, 0.053), {"l_clavicle": 0.45, "l_upper_arm": 0.55})
     sleeve = limb(
-        "l_shoulder", "l_elbow", ((0.0, 0.059, 0.060), (0.25, 0.059, 0.060), (0.48, 0.058, 0.058)), "l_upper_arm"
+        "l_shoulder", "l_elbow", ((0.0, 0.052, 0.058), (0.25, 0.057, 0.060), (0.48, 0.058, 0.058)), "l_upper_arm"
     )
     return [body, *both(yoke, pit, deltoid, sleeve)]
 
@@ -199,16 +232,19 @@ def shirt() -> list[Part]:
 def trousers() -> list[Part]:
     hips = torso(
         (
-            (0.835, 0.150, 0.098, 0.014), (0.865, 0.170, 0.116, 0.016), (0.905, 0.174, 0.122, 0.016),
+            (0.845, 0.090, 0.075, 0.014), (0.870, 0.165, 0.112, 0.016), (0.905, 0.174, 0.122, 0.016),
             (0.96, 0.163, 0.116, 0.012), (1.03, 0.150, 0.106, 0.008),
         ),
         2.3,
     )
-    seat = ball((0.080, 0.050, 0.865), (0.085, 0.085, 0.090), {"pelvis": 0.5, "l_thigh": 0.5})
+    seat = ball((0.082, 0.050, 0.880), (0.079, 0.082, 0.085), {"pelvis": 0.5, "l_thigh": 0.5})
     thigh = limb(
         "l_hip", "l_knee",
-        ((0.0, 0.086, 0.095), (0.15, 0.086, 0.095), (0.4, 0.080, 0.085), (0.75, 0.066, 0.069), (1.0, 0.060, 0.062)),
-        "l_thigh", (0.004, -0.008, 0),
+        (
+            (0.0, 0.080, 0.095), (0.12, 0.080, 0.095), (0.25, 0.075, 0.090), (0.4, 0.070, 0.082),
+            (0.75, 0.061, 0.067), (1.0, 0.057, 0.061),
+        ),
+        "l_thigh", (0.014, -0.008, 0),
     )
     knee = ball((0.090, -0.002, 0.490), (0.058, 0.062, 0.062), {"l_thigh": 0.5, "l_shin": 0.5})
     shin = limb(
@@ -229,11 +265,15 @@ def bare_skin() -> list[Part]:
         ],
         (1, 0, 0),
     )
-    upper = limb("l_shoulder", "l_elbow", ((0.25, 0.047, 0.048), (0.55, 0.047, 0.047), (0.85, 0.041, 0.040), (1.0, 0.039, 0.039)), "l_upper_arm")
+    upper = limb(
+        "l_shoulder", "l_elbow",
+        ((0.25, 0.047, 0.048), (0.55, 0.047, 0.047), (0.85, 0.041, 0.040), (1.0, 0.039, 0.039)), "l_upper_arm",
+    )
     elbow = ball((0.455, 0.020, 1.390), (0.040, 0.039, 0.039), {"l_upper_arm": 0.5, "l_forearm": 0.5})
     fore = limb(
         "l_elbow", "l_wrist",
-        ((0.0, 0.039, 0.039), (0.22, 0.042, 0.042), (0.5, 0.037, 0.038), (0.8, 0.027, 0.030), (1.02, 0.022, 0.028)), "l_forearm",
+        ((0.0, 0.039, 0.039), (0.22, 0.042, 0.042), (0.5, 0.037, 0.038), (0.8, 0.027, 0.030), (1.02, 0.022, 0.028)),
+        "l_forearm",
     )
     return [neck, *both(upper, elbow, fore)]
 
@@ -242,17 +282,13 @@ def hand() -> list[Part]:
     """The left hand, palm down: a palm through the knuckles, four fingers a little bent, a thumb."""
     bone = {"l_hand": 1.0}
     wrist, index, little, thumb = (REST[f"l_{n}"] for n in ("wrist", "index", "little", "thumb"))
-
-    def at(p: Array) -> Point:
-        return (float(p[0]), float(p[1]), float(p[2]))
-
     knuckles = (index + little) / 2
     palm = tube(
         [
-            Ring(at(wrist + [-0.012, 0, 0]), (0.027, 0.021), bone),
-            Ring(at(wrist + [0.022, 0.0, -0.002]), (0.031, 0.020), bone),
-            Ring(at(wrist + 0.6 * (knuckles - wrist) + [0, 0, -0.002]), (0.038, 0.017), bone),
-            Ring(at(knuckles + [0.002, 0, 0]), (0.041, 0.013), bone),
+            Ring(_point(wrist + [-0.012, 0, 0]), (0.027, 0.021), bone),
+            Ring(_point(wrist + [0.022, 0.0, -0.002]), (0.031, 0.020), bone),
+            Ring(_point(wrist + 0.6 * (knuckles - wrist) + [0, 0, -0.002]), (0.038, 0.017), bone),
+            Ring(_point(knuckles + [0.002, 0, 0]), (0.041, 0.013), bone),
         ],
         (0, 1, 0), 2.4,
     )
@@ -261,15 +297,17 @@ def hand() -> list[Part]:
         start = index + (little - index) * (0.02 + 0.32 * k) + np.array([0.004 * (k in (1, 2)), 0, -0.002])
         out = np.array([1.0, 0.06 * (k - 1), 0])
         bends = ((0.0, 0.0), (0.45, 0.10), (0.75, 0.24), (1.0, 0.42))
-        parts.append(
-            tube([Ring(at(start + length * (f * out - [0, 0, f * b])), (0.0100 - 0.002 * f,) * 2, bone) for f, b in bends], (0, 1, 0))
-        )
+        rings: list[Ring] = []
+        for f, bend in bends:
+            thick = 0.01 - 0.002 * f
+            rings.append(Ring(_point(start + length * f * (out - [0, 0, bend])), (thick, thick), bone))
+        parts.append(tube(rings, (0, 1, 0)))
     ball_of_thumb = wrist + np.array([0.016, -0.018, -0.008])
     tip = thumb + (thumb - ball_of_thumb) * 0.6 + np.array([0.024, -0.004, -0.004])
     parts.append(
         tube(
-            [Ring(at(ball_of_thumb), (0.019, 0.017), bone), Ring(at(thumb), (0.0135, 0.013), bone),
-             Ring(at((thumb + tip) / 2), (0.0115, 0.0105), bone), Ring(at(tip), (0.009, 0.008), bone)],
+            [Ring(_point(ball_of_thumb), (0.019, 0.017), bone), Ring(_point(thumb), (0.0135, 0.013), bone),
+             Ring(_point((thumb + tip) / 2), (0.0115, 0.0105), bone), Ring(_point(tip), (0.009, 0.008), bone)],
             (0, 1, 0),
         )
     )
@@ -295,7 +333,8 @@ def shoe() -> tuple[list[Part], list[Part]]:
         (1, 0, 0), 2.3,
     )
     collar = tube(
-        [Ring((float(ankle[0]), float(ankle[1]) + 0.004, z), (0.037, 0.042), bone) for z in (0.06, 0.085, 0.105)], (1, 0, 0)
+        [Ring((float(ankle[0]), float(ankle[1]) + 0.004, z), (0.037, 0.042), bone) for z in (0.06, 0.085, 0.105)],
+        (1, 0, 0),
     )
     sole = tube(
         [
@@ -311,20 +350,20 @@ def head() -> list[Part]:
     bone = {"head": 1.0}
     return [
         ball((0, 0.005, 1.605), (0.075, 0.096, 0.090), bone),
-        ball((0, -0.030, 1.548), (0.061, 0.066, 0.076), bone),
-        ball((0, -0.072, 1.494), (0.030, 0.026, 0.022), bone),
-        ball((0, -0.074, 1.522), (0.036, 0.026, 0.028), bone),
+        ball((0, -0.030, 1.548), (0.062, 0.066, 0.076), bone),
+        ball((0, -0.066, 1.496), (0.034, 0.032, 0.025), bone),
+        ball((0, -0.068, 1.522), (0.042, 0.032, 0.036), bone),
         *both(
-            ball((0.037, -0.056, 1.556), (0.028, 0.034, 0.030), bone),
-            ball((0.046, -0.018, 1.510), (0.018, 0.040, 0.026), bone),
+            ball((0.030, -0.050, 1.552), (0.034, 0.041, 0.042), bone),
+            ball((0.032, -0.026, 1.518), (0.026, 0.050, 0.036), bone),
             ball((0.078, -0.002, 1.572), (0.010, 0.020, 0.032), bone),
             ball((0.030, -0.077, 1.613), (0.024, 0.014, 0.010), bone),
             ball((0.0095, -0.098, 1.556), (0.009, 0.012, 0.008), bone),
         ),
         tube(
             [
-                Ring((0, -0.082, 1.606), (0.008, 0.010), bone), Ring((0, -0.094, 1.585), (0.009, 0.012), bone),
-                Ring((0, -0.103, 1.566), (0.012, 0.012), bone), Ring((0, -0.102, 1.558), (0.011, 0.012), bone),
+                Ring((0, -0.082, 1.606), (0.008, 0.010), bone), Ring((0, -0.100, 1.583), (0.009, 0.013), bone),
+                Ring((0, -0.112, 1.566), (0.012, 0.014), bone), Ring((0, -0.110, 1.557), (0.011, 0.014), bone),
             ],
             (1, 0, 0),
         ),
@@ -344,10 +383,11 @@ def face_paint() -> dict[str, tuple[Colour, list[Part]]]:
     """What is drawn on the face: (colour, parts) by name."""
     bone = {"head": 1.0}
     return {
-        "eyes": ((0.75, 0.73, 0.70), both(ball((0.0305, -0.0795, 1.597), (0.0145, 0.0085, 0.0075), bone))),
+        "eyes": ((0.75, 0.73, 0.70), both(ball((0.0305, -0.0800, 1.597), (0.0140, 0.0085, 0.0062), bone))),
         "irises": ((0.03, 0.02, 0.015), both(ball((0.0305, -0.0845, 1.597), (0.0062, 0.0048, 0.0062), bone))),
         "lips": ((0.38, 0.10, 0.09), [
-            ball((0, -0.0975, 1.5245), (0.023, 0.0062, 0.0045), bone), ball((0, -0.0975, 1.5175), (0.019, 0.0065, 0.005), bone),
+            ball((0, -0.0975, 1.5245), (0.023, 0.0062, 0.0045), bone),
+            ball((0, -0.0975, 1.5175), (0.019, 0.0065, 0.005), bone),
         ]),
     }
 
@@ -357,7 +397,7 @@ def brows() -> list[Part]:
     return both(
         tube(
             [Ring((x, y, z), (0.0045, 0.004), bone)
-             for x, y, z in ((0.014, -0.0915, 1.613), (0.030, -0.0905, 1.618), (0.045, -0.081, 1.613))],
+             for x, y, z in ((0.015, -0.0910, 1.6155), (0.030, -0.0900, 1.619), (0.045, -0.081, 1.614))],
             (0, 0, 1),
         )
     )
@@ -400,17 +440,21 @@ def fit_points(points: Array, weights: Array, rest: Array, girth: float) -> Arra
 # --- Blender ------------------------------------------------------------------------------------------------
 
 
-def build(shot: Shot, offsets: Array, camera: tuple[Array, Array, Array], samples: int = 8, threads: int = 2) -> Stage:
+def build(shot: Shot, offsets: Array, camera: tuple[Array, Array, Array], samples: int, threads: int) -> Stage:
     """An empty scene with the performer, the room, the lights and the camera."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    _settings(shot, samples, threads)
+    _settings(shot, threads)
     _room(shot)
     _camera(camera, shot.size)
     who = shot.performer
     rest = rest_joints(offsets)
+    with tempfile.TemporaryDirectory() as folder:
+        plate = _render(Path(folder) / "plate.png", 6 * samples)
     garments: list[Garment] = []
 
-    def wear(name: str, parts: list[Part], material: Any, voxel: float = 0.0, smooth: int = 0) -> None:
+    def wear(
+        name: str, parts: list[Part], material: Any, voxel: float = 0.0, smooth: int = 0, stiff: bool = False
+    ) -> None:
         points = np.concatenate([fit_points(p.points, p.weights, rest, who.girth) for p in parts])
         starts = np.cumsum([0, *(len(p.points) for p in parts)])
         faces = [tuple(int(i + s) for i in f) for p, s in zip(parts, starts, strict=False) for f in p.faces]
@@ -426,7 +470,17 @@ def build(shot: Shot, offsets: Array, camera: tuple[Array, Array, Array], sample
         if smooth:
             soften: Any = body.modifiers.new("smooth", "SMOOTH")
             soften.factor, soften.iterations = 0.5, smooth
-        garments.append(Garment(mesh, points, np.concatenate([p.weights for p in parts])))
+        weights = np.concatenate([p.weights for p in parts])
+        if stiff:
+            # Melted once, here at rest; every point follows the bone of the nearest part.
+            mesh: Any = bpy.data.meshes.new_from_object(body.evaluated_get(bpy.context.evaluated_depsgraph_get()))
+            body.modifiers.clear()
+            body.data = mesh
+            melted = np.empty(len(mesh.vertices) * 3, np.float32)
+            mesh.vertices.foreach_get("co", melted)
+            where = melted.reshape(-1, 3).astype(np.float64)
+            weights, points = weights[cKDTree(points).query(where)[1]], where
+        garments.append(Garment(mesh, points, weights))
 
     skin = _material("skin", who.skin, 0.55)
     hair_stuff = _material("hair", who.hair, 0.6)
@@ -435,15 +489,15 @@ def build(shot: Shot, offsets: Array, camera: tuple[Array, Array, Array], sample
     wear("skin", bare_skin(), skin, 0.009, 4)
     wear("shirt", shirt(), cloth, 0.011, 10)
     wear("trousers", trousers(), denim, 0.011, 10)
-    wear("head", head(), skin, 0.004, 3)
-    wear("hair", hair(), hair_stuff, 0.006, 4)
+    wear("head", head(), skin, 0.004, 8, stiff=True)
+    wear("hair", hair(), hair_stuff, 0.006, 6, stiff=True)
     wear("brows", brows(), hair_stuff)
     for name, (colour, parts) in face_paint().items():
         wear(name, parts, _material(name, colour, 0.3))
-    wear("hands", both(*hand()), skin, 0.005, 3)
-    wear("shoes", both(*upper), _material("shoes", who.shoes, 0.6), 0.006, 3)
+    wear("hands", both(*hand()), skin, 0.005, 3, stiff=True)
+    wear("shoes", both(*upper), _material("shoes", who.shoes, 0.6), 0.006, 3, stiff=True)
     wear("soles", both(*sole), _material("soles", (0.10, 0.10, 0.10), 0.8))
-    return Stage(garments, rest)
+    return Stage(garments, rest, camera, shot.size, plate)
 
 
 def pose(stage: Stage, joints: Array, rotations: Array) -> None:
@@ -457,10 +511,56 @@ def pose(stage: Stage, joints: Array, rotations: Array) -> None:
         g.mesh.update()
 
 
-def render(path: Path) -> None:
+def render(stage: Stage, path: Path, samples: int = 8) -> None:
     """Render the scene as it stands into a PNG file."""
-    bpy.context.scene.render.filepath = str(path)
+    (width, height), (left, top, right, bottom) = stage.size, _touched(stage)
+    r: Any = bpy.context.scene.render
+    r.use_border = r.use_crop_to_border = True
+    # Blender's border counts upwards.
+    r.border_min_x, r.border_max_x = left / width, right / width
+    r.border_min_y, r.border_max_y = 1 - bottom / height, 1 - top / height
+    patch = _render(path, samples)
+    if patch.shape[:2] != (bottom - top, right - left):
+        raise RuntimeError(f"Blender rendered {patch.shape[:2]} pixels instead of {(bottom - top, right - left)}")
+    # Fade into the plate at the patch's edges, but not at the picture's.
+    x, y = np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5
+    inwards = [np.clip(np.minimum(x - left + FADE * (left == 0), right - x + FADE * (right == width)) / FADE, 0, 1)]
+    inwards += [np.clip(np.minimum(y - top + FADE * (top == 0), bottom - y + FADE * (bottom == height)) / FADE, 0, 1)]
+    share = np.outer(inwards[1], inwards[0])[..., None]
+    share = share * share * (3 - 2 * share)
+    frame = stage.plate.copy()
+    place = frame[top:bottom, left:right]
+    frame[top:bottom, left:right] = np.round(place + share * (patch.astype(np.float64) - place)).astype(np.uint8)
+    cv2.imwrite(str(path), frame)
+
+
+def _render(path: Path, samples: int) -> NDArray[np.uint8]:
+    scene: Any = bpy.context.scene
+    scene.cycles.samples = samples
+    scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
+    picture: Any = cv2.imread(str(path))
+    if picture is None:
+        raise OSError(f"{path}: Blender wrote no picture")
+    return picture.astype(np.uint8)
+
+
+def _touched(stage: Stage) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) in pixels of the performer and the shadow of the main light."""
+    points: list[Array] = []
+    for g in stage.garments:
+        flat = np.empty(len(g.mesh.vertices) * 3, np.float32)
+        g.mesh.vertices.foreach_get("co", flat)
+        points.append(flat.reshape(-1, 3)[::7].astype(np.float64))
+    body = np.concatenate(points)
+    light = np.array(WINDOW)
+    shadow = light + (body - light) * (light[2] / (light[2] - body[:, 2:]))
+    K, R, t = stage.camera
+    pixels = (np.concatenate([body, shadow]) @ R.T + t) @ K.T
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    low = np.clip(np.floor(pixels.min(0) - MARGIN), 0, stage.size).astype(int)
+    high = np.clip(np.ceil(pixels.max(0) + MARGIN), 0, stage.size).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def encode(frames: Path, count: int, fps: int, size: tuple[int, int], out: Path) -> None:
@@ -479,14 +579,14 @@ def encode(frames: Path, count: int, fps: int, size: tuple[int, int], out: Path)
     scene.view_settings.view_transform = "Standard"
     r.image_settings.file_format = "FFMPEG"
     r.ffmpeg.format, r.ffmpeg.codec = "MPEG4", "H264"
-    r.ffmpeg.constant_rate_factor, r.ffmpeg.ffmpeg_preset = "MEDIUM", "BEST"
+    r.ffmpeg.constant_rate_factor, r.ffmpeg.ffmpeg_preset = "HIGH", "BEST"
     r.ffmpeg.gopsize, r.ffmpeg.audio_codec = fps, "NONE"
     r.use_file_extension = False
     r.filepath = str(out.resolve())
     bpy.ops.render.render(animation=True)
 
 
-def _settings(shot: Shot, samples: int, threads: int) -> None:
+def _settings(shot: Shot, threads: int) -> None:
     scene: Any = bpy.context.scene
     r = scene.render
     r.engine = "CYCLES"
@@ -495,7 +595,7 @@ def _settings(shot: Shot, samples: int, threads: int) -> None:
     r.use_persistent_data = True
     r.image_settings.file_format, r.image_settings.color_mode = "PNG", "RGB"
     c = scene.cycles
-    c.device, c.samples, c.seed = "CPU", samples, 1
+    c.device, c.seed = "CPU", 1
     c.use_adaptive_sampling = False
     c.use_denoising, c.denoiser = True, "OPENIMAGEDENOISE"
     c.denoising_prefilter, c.denoising_quality = "FAST", "BALANCED"
@@ -521,14 +621,15 @@ def _camera(matrices: tuple[Array, Array, Array], size: tuple[int, int]) -> None
 
 def _room(shot: Shot) -> None:
     """A boarded floor, two walls with a skirting board, pictures; a window's light, a lamp and a dim sky."""
-    _plane("floor", (0, 0, 0), (6, 6), "Z", _boards(shot.floor))
+    _link("floor", [(-6, -6, 0), (6, -6, 0), (6, 6, 0), (-6, 6, 0)], [(0, 1, 2, 3)], _boards(shot.floor))
     wall = _material("wall", shot.wall, 0.95)
     white = _material("white", (0.7, 0.69, 0.66), 0.6)
     _box("wall", (0, 3.3, 1.5), (6, 0.05, 1.5), wall)
     _box("side wall", (-3.6, 0, 1.5), (0.05, 6, 1.5), wall)
     _box("skirting", (0, 3.24, 0.06), (6, 0.02, 0.06), white)
     _box("side skirting", (-3.54, 0, 0.06), (0.02, 6, 0.06), white)
-    for x, z, w, h, colour in ((-1.9, 1.55, 0.42, 0.30, (0.15, 0.25, 0.35)), (0.2, 1.75, 0.24, 0.33, (0.45, 0.33, 0.12))):
+    pictures = ((-1.9, 1.55, 0.42, 0.30, (0.15, 0.25, 0.35)), (0.2, 1.75, 0.24, 0.33, (0.45, 0.33, 0.12)))
+    for x, z, w, h, colour in pictures:
         _box("frame", (x, 3.24, z), (w, 0.02, h), white)
         _box("picture", (x, 3.22, z), (w - 0.05, 0.02, h - 0.05), _material("picture", colour, 0.8, weave=6))
     _box("shelf", (-2.9, 2.95, 0.4), (0.5, 0.25, 0.4), _material("shelf", (0.25, 0.15, 0.08), 0.6))
@@ -539,7 +640,7 @@ def _room(shot: Shot) -> None:
     background.inputs["Color"].default_value = (0.80, 0.88, 1.0, 1)
     background.inputs["Strength"].default_value = 0.55
     for name, place, target, power, size in (
-        ("window", (-2.2, -3.2, 3.4), (0, 0, 0.9), 260.0, 2.0), ("lamp", (2.8, -1.6, 2.9), (0, 0, 1.0), 80.0, 1.2)
+        ("window", WINDOW, (0, 0, 0.9), 300.0, 1.5), ("lamp", (2.2, -3.4, 3.0), (0, 0, 1.0), 60.0, 2.0)
     ):
         lamp: Any = bpy.data.lights.new(name, "AREA")
         lamp.energy, lamp.size = power, size
@@ -555,12 +656,6 @@ def _box(name: str, centre: Point, half: Point, material: Any) -> None:
     points = [tuple(c + s * h for c, s, h in zip(centre, corner, half, strict=True)) for corner in corners]
     faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     _link(name, points, faces, material)
-
-
-def _plane(name: str, centre: Point, half: tuple[float, float], _normal: str, material: Any) -> None:
-    x, y, z = centre
-    w, h = half
-    _link(name, [(x - w, y - h, z), (x + w, y - h, z), (x + w, y + h, z), (x - w, y + h, z)], [(0, 1, 2, 3)], material)
 
 
 def _link(name: str, points: Sequence[Sequence[float]], faces: list[tuple[int, ...]], material: Any) -> None:
@@ -582,7 +677,7 @@ def _material(name: str, colour: Colour, roughness: float, weave: float = 0.0) -
     if weave:
         noise = tree.nodes.new("ShaderNodeTexNoise")
         noise.inputs["Scale"].default_value = weave
-        _ramp(tree, noise.outputs["Fac"], shader, [tuple(0.8 * c for c in colour), tuple(min(1.2 * c, 1) for c in colour)])
+        _ramp(tree, noise.outputs["Fac"], shader, [[s * c for c in colour] for s in (0.8, 1.2)])
     return material
 
 

@@ -21,6 +21,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +45,10 @@ def camera_matrices(camera: CameraSetup, size: tuple[int, int]) -> tuple[Array, 
     focal = size[0] / 2 / np.tan(np.radians(camera.horizontal_fov) / 2)
     K = np.array([[focal, 0, size[0] / 2], [0, focal, size[1] / 2], [0, 0, 1.0]])
     R = np.stack([right, down, forward])
-    return K, R, -R @ np.array(camera.position)
+    return K, R, np.array(-R @ np.array(camera.position), np.float64)
 
 
-def truth(shot: Shot, motion: Motion) -> dict[str, NDArray[np.generic]]:
+def truth(shot: Shot, motion: Motion) -> dict[str, NDArray[Any]]:
     """The arrays of NAME_truth.npz."""
     skeleton = load_skeleton()
     K, R, t = camera_matrices(shot.camera, shot.size)
@@ -63,9 +64,9 @@ def truth(shot: Shot, motion: Motion) -> dict[str, NDArray[np.generic]]:
         "contacts": motion.contacts,
         "rotations": continuous(matrix_to_quat(motion.rotations)).astype(np.float32),
         "offsets": motion.offsets.astype(np.float32),
-        "fps": np.float64(shot.fps),
+        "fps": np.array(shot.fps, np.float64),
         "image_size": np.array(shot.size),
-        "height": np.float64(shot.performer.proportions.height),
+        "height": np.array(shot.performer.proportions.height),
     }
 
 
@@ -73,17 +74,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("shot", choices=sorted(SHOTS))
     parser.add_argument("-o", "--out", type=Path, default=Path(), help="folder for the video and the truth")
-    parser.add_argument("--frames", type=Path, help="keep the PNG frames here; frames that exist are not rendered again")
+    parser.add_argument("--frames", type=Path, help="keep the PNG frames here, and use those that are there")
     parser.add_argument("--only", type=int, nargs="*", help="render these frames only, and no video")
     parser.add_argument("--truth-only", action="store_true")
-    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
 
     shot = SHOTS[args.shot]
     motion = perform(shot.choreography, shot.performer.proportions, shot.fps)
     args.out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(args.out / f"{args.shot}_truth.npz", **truth(shot, motion))  # type: ignore[arg-type]
+    np.savez_compressed(args.out / f"{args.shot}_truth.npz", **truth(shot, motion))
     if args.truth_only:
         return
 
@@ -93,13 +94,13 @@ def main() -> None:
         folder = args.frames or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         camera = camera_matrices(shot.camera, shot.size)
-        stage = person.build(shot, motion.offsets, camera, samples=args.samples, threads=args.threads)
+        stage = person.build(shot, motion.offsets, camera, args.samples, args.threads)
         frames = range(len(motion.joints)) if args.only is None else args.only
         for i in frames:
             path = folder / f"{i:05d}.png"
             if args.only is not None or not path.exists():
                 person.pose(stage, motion.joints[i], motion.rotations[i])
-                person.render(path)
+                person.render(stage, path, args.samples)
             sys.stdout.write(f"\r{i + 1}/{len(motion.joints)}")
             sys.stdout.flush()
         if args.only is None:

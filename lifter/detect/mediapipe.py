@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -72,22 +72,22 @@ def _import_mediapipe() -> tuple[Any, Any]:
         found = version("mediapipe")
         if int(found.split(".")[0]) >= 1:
             raise MotionliftError(f"mediapipe {found} reports usage figures to its maker", remedy)
-        import mediapipe
-        from mediapipe.tasks.python import vision
+        mediapipe: Any = import_module("mediapipe")
+        vision: Any = import_module("mediapipe.tasks.python.vision")
     except ImportError as error:  # PackageNotFoundError too
         raise MotionliftError(f"MediaPipe cannot be loaded ({error})", remedy) from error
     return mediapipe, vision
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Send the C++ runtime's start-up lines nowhere: they go past Python straight to the file descriptor."""
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+class _quiet:  # noqa: N801 (a context manager, named as the standard library names them)
+    """Sends the C++ runtime's start-up lines nowhere: they go past Python straight to the file descriptor."""
+
+    def __enter__(self) -> None:
+        self.saved = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
         os.close(nowhere)
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self.saved, 2)
+        os.close(self.saved)

@@ -14,13 +14,23 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from lifter.errors import MotionliftError
 
 RELEASE = "0.10.21"
-WHEEL_TAGS = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", "manylinux_2_28_x86_64")
+WHEEL_TAGS = (
+    "--python-version",
+    "3.11",
+    "--implementation",
+    "cp",
+    "--abi",
+    "cp311",
+    "--platform",
+    "manylinux_2_28_x86_64",
+)
 WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 WHEEL_MEGABYTES = 36
 BUNDLE = "pose_full.task"
@@ -74,15 +84,26 @@ def _by_hand() -> str:
 def _download(folder: Path) -> Path:
     """The wheel, by pip, so that the user's own index, proxy and certificates are used."""
     command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-        "--only-binary=:all:", *WHEEL_TAGS, "--dest", str(folder), f"mediapipe=={RELEASE}",
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        *WHEEL_TAGS,
+        "--dest",
+        str(folder),
+        f"mediapipe=={RELEASE}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (a fixed command)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
         raise MotionliftError(
-            f"The pose model ({WHEEL_MEGABYTES} MB, once) could not be fetched: {' '.join(said) or 'pip failed'}", _by_hand()
+            f"The pose model ({WHEEL_MEGABYTES} MB, once) could not be fetched: {' '.join(said) or 'pip failed'}",
+            _by_hand(),
         )
     return wheels[0]
 
@@ -119,9 +140,9 @@ def with_normalization(model: bytes, mean: float, deviation: float) -> bytes:
 
     Schema: mediapipe/tasks/metadata/metadata_schema.fbs; the metadata is a buffer named TFLITE_METADATA.
     """
-    import flatbuffers
-    from mediapipe.tasks.metadata import metadata_schema_py_generated as meta
-    from mediapipe.tasks.metadata import schema_py_generated as tflite
+    flatbuffers: Any = import_module("flatbuffers")
+    meta: Any = import_module("mediapipe.tasks.metadata.metadata_schema_py_generated")
+    tflite: Any = import_module("mediapipe.tasks.metadata.schema_py_generated")
 
     def pack(thing: Any, identifier: bytes) -> bytes:
         builder = flatbuffers.Builder(1024)
@@ -151,7 +172,7 @@ def with_normalization(model: bytes, mean: float, deviation: float) -> bytes:
     network.buffers.append(buffer)
     entry: Any = tflite.MetadataT()
     entry.name, entry.buffer = "TFLITE_METADATA", len(network.buffers) - 1
-    network.metadata = [m for m in network.metadata or [] if m.name != b"TFLITE_METADATA"] + [entry]
+    network.metadata = [*(network.metadata or []), entry]
     return pack(network, b"TFL3")
 
 
@@ -166,7 +187,8 @@ def write_whole(path: Path, data: bytes) -> None:
         os.replace(name, path)
     except OSError as error:
         raise MotionliftError(
-            f"{path}: cannot be written ({error.strerror})", "Free some space there or set MOTIONLIFT_CACHE to another folder"
+            f"{path}: cannot be written ({error.strerror})",
+            "Free some space there or set MOTIONLIFT_CACHE to another folder",
         ) from error
     finally:
         if name is not None and os.path.exists(name):

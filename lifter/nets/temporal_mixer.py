@@ -81,5 +81,9 @@ class TemporalMixer(nn.Module):
             x = block(x)
         joints, log_sigma, contact, down = self.head(self.norm(x)).split([3 * j, j, self.config.contacts, 3], -1)
         joints = joints.unflatten(-1, (j, 3))
-        return (joints - joints[:, :, :1], log_sigma.clamp(-6, 1), contact,
-                down / (down.norm(dim=-1, keepdim=True) + 1e-6))
+        return (
+            joints - joints[:, :, :1],
+            log_sigma.clamp(-6, 1),
+            contact,
+            down / (down.norm(dim=-1, keepdim=True) + 1e-6),
+        )

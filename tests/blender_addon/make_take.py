@@ -61,15 +61,30 @@ def write_take(path: Path, frames: int = 12, gap: slice | None = None, fps: floa
         state[gap] = 0
         joints[gap], quats[gap] = np.nan, np.nan
     header = {
-        "version": 1, "fps": fps, "source": {"path": "/nowhere/clip.mp4", "width": 640, "height": 480},
-        "lens": {}, "detector": {}, "checkpoint": {}, "settings": {}, "skeleton": skeleton,
+        "version": 1,
+        "fps": fps,
+        "source": {"path": "/nowhere/clip.mp4", "width": 640, "height": 480},
+        "lens": {},
+        "detector": {},
+        "checkpoint": {},
+        "settings": {},
+        "skeleton": skeleton,
     }
     arrays = {
-        "header": np.array(json.dumps(header)), "camera/K": np.array([[700.0, 0, 320], [0, 700, 240], [0, 0, 1]]),
-        "camera/R": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), "camera/t": np.array([0.0, 1.5, 0]),
-        "people/0/frames": np.arange(frames, dtype=np.int32), "people/0/state": state,
-        "people/0/joints_world": joints.astype(np.float32), "people/0/rotations": quats.astype(np.float32),
+        "header": np.array(json.dumps(header)),
+        "camera/K": np.array([[700.0, 0, 320], [0, 700, 240], [0, 0, 1]]),
+        "camera/R": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
+        "camera/t": np.array([0.0, 1.5, 0]),
+        "people/0/frames": np.arange(frames, dtype=np.int32),
+        "people/0/state": state,
+        "people/0/joints_world": joints.astype(np.float32),
+        "people/0/rotations": quats.astype(np.float32),
         "people/0/offsets": offsets.astype(np.float32),
     }
     np.savez_compressed(path, **arrays)
-    return {"joints": joints, "names": np.array(names), "heads": np.array(heads), "bones": np.array([b["name"] for b in bones])}
+    return {
+        "joints": joints,
+        "names": np.array(names),
+        "heads": np.array(heads),
+        "bones": np.array([b["name"] for b in bones]),
+    }

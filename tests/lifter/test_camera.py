@@ -67,7 +67,9 @@ def test_missing_joints_do_not_matter() -> None:
     score[:, 4] = 0
     other = rays.copy()
     other[:, 4] = 77.0
-    for a, b in zip(follow_person(rays, score, np.ones(6), 4.0), follow_person(other, score, np.ones(6), 4.0), strict=True):
+    for a, b in zip(
+        follow_person(rays, score, np.ones(6), 4.0), follow_person(other, score, np.ones(6), 4.0), strict=True
+    ):
         assert np.allclose(a, b)
 
 

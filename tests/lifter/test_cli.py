@@ -50,17 +50,23 @@ def still_video(path: Path, frames: int = 6) -> Path:
 
 class TestBadInput:
     def test_no_such_file(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-        assert "no such file" in fails(capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "x.take.npz"))
+        assert "no such file" in fails(
+            capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "x.take.npz")
+        )
 
     def test_text_named_mp4(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (tmp_path / "x.mp4").write_text("no video")
-        assert "not a video" in fails(capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "x.take.npz"))
+        assert "not a video" in fails(
+            capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "x.take.npz")
+        )
 
     def test_audio_only(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         with wave.open(str(tmp_path / "x.wav"), "wb") as w:
             w.setparams((1, 2, 8000, 0, "NONE", ""))
             w.writeframes(bytes(16000))
-        assert "audio only" in fails(capsys, tmp_path, "capture", str(tmp_path / "x.wav"), "-o", str(tmp_path / "x.take.npz"))
+        assert "audio only" in fails(
+            capsys, tmp_path, "capture", str(tmp_path / "x.wav"), "-o", str(tmp_path / "x.take.npz")
+        )
 
     def test_zero_frames(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         still_video(tmp_path / "x.mp4", 0)
@@ -68,14 +74,20 @@ class TestBadInput:
 
     def test_nobody_in_the_picture(self, detector: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         still_video(tmp_path / "x.mp4")
-        assert "nobody" in fails(capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "x.take.npz"))
+        assert "nobody" in fails(
+            capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "x.take.npz")
+        )
 
     def test_unwritable_output(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         still_video(tmp_path / "x.mp4")
-        assert "no such folder" in fails(capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "no" / "x.take.npz"))
+        assert "no such folder" in fails(
+            capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path / "no" / "x.take.npz")
+        )
         assert "cannot be written" in fails(capsys, tmp_path, "capture", str(tmp_path / "x.mp4"), "-o", str(tmp_path))
 
-    def test_a_bad_range_lens_and_height(self, detector: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def test_a_bad_range_lens_and_height(
+        self, detector: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
         clip, out = str(still_video(tmp_path / "x.mp4")), str(tmp_path / "x.take.npz")
         assert "long" in fails(capsys, tmp_path, "capture", clip, "-o", out, "--start", "9")
         assert "focal length" in fails(capsys, tmp_path, "capture", clip, "-o", out, "--focal", "-3")
@@ -84,7 +96,9 @@ class TestBadInput:
     def test_a_truncated_take(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         pytest.importorskip("bpy")
         (tmp_path / "x.take.npz").write_bytes(b"PK\x03\x04 cut short")
-        assert "damaged" in fails(capsys, tmp_path, "animate", str(tmp_path / "x.take.npz"), "-o", str(tmp_path / "x.blend"))
+        assert "damaged" in fails(
+            capsys, tmp_path, "animate", str(tmp_path / "x.take.npz"), "-o", str(tmp_path / "x.blend")
+        )
 
 
 def test_the_demo_clip_from_video_to_take(detector: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +113,9 @@ def test_the_demo_clip_from_video_to_take(detector: None, tmp_path: Path, capsys
 def test_ctrl_c_leaves_nothing_half_written(detector: None, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "lifter.cli", "capture", str(DEMO), "-o", str(tmp_path / "d.take.npz")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     time.sleep(3)
     process.send_signal(signal.SIGINT)

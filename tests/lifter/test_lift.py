@@ -97,17 +97,30 @@ def test_solving_again_needs_no_video(seen: np.ndarray, body: Skeleton) -> None:
     assert np.allclose(same.people[0].joints_world, take.people[0].joints_world, atol=1e-5)
     taller = lifter.solve(take, lifter.SolveSettings(height=3.0))
     ratio = np.linalg.norm(np.diff(taller.people[0].joints_world[:, [0, 3]], axis=1)) / np.linalg.norm(
-        np.diff(take.people[0].joints_world[:, [0, 3]], axis=1))
+        np.diff(take.people[0].joints_world[:, [0, 3]], axis=1)
+    )
     assert ratio == pytest.approx(3.0 / 1.7, rel=1e-3)
 
 
-@pytest.mark.parametrize("call", [
-    {"layout": "coco18"}, {"fps": 0}, {"score": np.zeros((4, 17))}, {"xy": np.zeros((4, 16, 2))}, {"height": 9},
-    {"xy": np.zeros((0, 17, 2)), "score": np.zeros((0, 17))},
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"layout": "coco18"},
+        {"fps": 0},
+        {"score": np.zeros((4, 17))},
+        {"xy": np.zeros((4, 16, 2))},
+        {"height": 9},
+        {"xy": np.zeros((0, 17, 2)), "score": np.zeros((0, 17))},
+    ],
+)
 def test_bad_keypoints_are_refused(call: dict[str, object]) -> None:
-    arguments = {"xy": np.zeros((4, 17, 2)), "score": np.ones((4, 17)), "layout": "coco17", "fps": 30,
-                 "image_size": (640, 480)} | call
+    arguments = {
+        "xy": np.zeros((4, 17, 2)),
+        "score": np.ones((4, 17)),
+        "layout": "coco17",
+        "fps": 30,
+        "image_size": (640, 480),
+    } | call
     with pytest.raises(MotionliftError):
         lifter.lift_keypoints(arguments.pop("xy"), arguments.pop("score"), **arguments)  # type: ignore[arg-type]
 

@@ -5,7 +5,13 @@ import pytest
 
 from lifter.errors import MotionliftError
 from lifter.skeleton import (
-    Skeleton, keypoints_to_joints, layout_keypoints, load_layouts, load_skeleton, mirror_name, skeleton_from_dict,
+    Skeleton,
+    keypoints_to_joints,
+    layout_keypoints,
+    load_layouts,
+    load_skeleton,
+    mirror_name,
+    skeleton_from_dict,
 )
 
 
@@ -37,14 +43,17 @@ def test_round_trip_through_plain_data(body: Skeleton) -> None:
     assert np.allclose(again.rest, body.rest)
 
 
-@pytest.mark.parametrize("change", [
-    {"joints": [{"name": "a", "rest": [0, 0, 0]}, {"name": "a", "parent": "a", "rest": [0, 0, 1]}]},
-    {"joints": [{"name": "a", "rest": [0, 0, 0]}, {"name": "b", "parent": "nobody", "rest": [0, 0, 1]}]},
-    {"joints": [{"name": "a", "rest": [0, 0]}]},
-    {"joints": [{"name": "a", "rest": [0, 0, float("nan")]}]},
-    {"joints": [{"name": "a", "rest": [0, 0, 0]}], "bones": [{"name": "x", "head": "a", "tail": "b"}]},
-    {},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"joints": [{"name": "a", "rest": [0, 0, 0]}, {"name": "a", "parent": "a", "rest": [0, 0, 1]}]},
+        {"joints": [{"name": "a", "rest": [0, 0, 0]}, {"name": "b", "parent": "nobody", "rest": [0, 0, 1]}]},
+        {"joints": [{"name": "a", "rest": [0, 0]}]},
+        {"joints": [{"name": "a", "rest": [0, 0, float("nan")]}]},
+        {"joints": [{"name": "a", "rest": [0, 0, 0]}], "bones": [{"name": "x", "head": "a", "tail": "b"}]},
+        {},
+    ],
+)
 def test_a_bad_skeleton_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(MotionliftError):
         skeleton_from_dict({"name": "bad", **change})

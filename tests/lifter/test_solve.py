@@ -61,7 +61,9 @@ def test_bone_lengths_are_constant_and_symmetric(body: Skeleton, moving: Moving)
     rotations = solve_rotations(body, noisy, 30)
     solved = forward_kinematics(body, rotations, solve_offsets(body, noisy, rotations))
     for a, b in (("hip", "knee"), ("shoulder", "elbow")):
-        both = [np.linalg.norm(solved[:, body.joint(f"{s}_{a}")] - solved[:, body.joint(f"{s}_{b}")], axis=-1) for s in "lr"]
+        both = [
+            np.linalg.norm(solved[:, body.joint(f"{s}_{a}")] - solved[:, body.joint(f"{s}_{b}")], axis=-1) for s in "lr"
+        ]
         assert np.ptp(both[0]) < 1e-9 and both[0][0] == pytest.approx(both[1][0])
 
 

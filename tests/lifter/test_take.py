@@ -21,17 +21,30 @@ def make_take(skeleton: Skeleton, frames: int = 5) -> Take:
         return rng.random(shape, np.float32)
 
     person = Person(
-        frames=np.arange(frames, dtype=np.int32), times=np.arange(frames) / 30, state=np.ones(frames, np.uint8),
-        swapped=np.zeros(frames, bool), keypoints=values(frames, k, 2), scores=values(frames, k),
-        lifted=values(frames, j, 3), sigma=values(frames, j), contact=values(frames, 4), down=values(frames, 3),
-        joints_camera=values(frames, j, 3), joints_world=values(frames, j, 3),
-        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (frames, b, 1)), offsets=values(j, 3),
+        frames=np.arange(frames, dtype=np.int32),
+        times=np.arange(frames) / 30,
+        state=np.ones(frames, np.uint8),
+        swapped=np.zeros(frames, bool),
+        keypoints=values(frames, k, 2),
+        scores=values(frames, k),
+        lifted=values(frames, j, 3),
+        sigma=values(frames, j),
+        contact=values(frames, 4),
+        down=values(frames, 3),
+        joints_camera=values(frames, j, 3),
+        joints_world=values(frames, j, 3),
+        rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (frames, b, 1)),
+        offsets=values(j, 3),
     )
     header = {
-        "version": VERSION, "fps": 30.0, "lens": {"focal": 800.0, "center": [320, 240], "source": "given"},
+        "version": VERSION,
+        "fps": 30.0,
+        "lens": {"focal": 800.0, "center": [320, 240], "source": "given"},
         "source": {"path": None, "width": 640, "height": 480, "frame_count": frames, "start": None, "end": None},
-        "detector": {"name": "keypoints", "layout": "coco17"}, "checkpoint": {"name": "body", "card": {}},
-        "skeleton": skeleton.to_dict(), "settings": {},
+        "detector": {"name": "keypoints", "layout": "coco17"},
+        "checkpoint": {"name": "body", "card": {}},
+        "skeleton": skeleton.to_dict(),
+        "settings": {},
     }
     return Take(header, Camera(np.eye(3), np.eye(3), np.zeros(3)), (person,))
 
@@ -96,7 +109,9 @@ def test_wrong_shapes_and_nan_name_the_array(body: Skeleton, tmp_path: Path) -> 
     broken = take.people[0].joints_world.copy()
     broken[2, 3] = np.nan
     with pytest.raises(MotionliftError, match="joints_world is not finite"):
-        load_take(save_take(replace(take, people=(replace(take.people[0], joints_world=broken),)), tmp_path / "b.take.npz"))
+        load_take(
+            save_take(replace(take, people=(replace(take.people[0], joints_world=broken),)), tmp_path / "b.take.npz")
+        )
 
 
 def test_a_folder_that_is_not_there(body: Skeleton, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Motion capture: BVH files, joint maps, and the prepared corpus."""

@@ -69,8 +69,17 @@ def load_corpus(folder: Path, skeleton: Skeleton) -> list[Motion]:
             archive.extractall(scratch, filter="data")
             for record in (m for m in manifest if m["source"] == source):
                 bvh = read_bvh(Path(scratch) / record["file"])
-                out.append(read_motion(bvh, load_map(source), float(record["unit_m"]), skeleton, record["id"],
-                                       source, record["subject"]))
+                out.append(
+                    read_motion(
+                        bvh,
+                        load_map(source),
+                        float(record["unit_m"]),
+                        skeleton,
+                        record["id"],
+                        source,
+                        record["subject"],
+                    )
+                )
     return out
 
 
@@ -117,8 +126,15 @@ def read_motion(
         b = [x.name for x in skeleton.bones].index(bone_name)
         rotations[:, b] = rotations[:, b] @ _about_axes(np.radians(degrees))
     root, contacts = _ground(rotations, positions, point, joint_map, skeleton, bvh.fps)
-    return Motion(name, source, subject, bvh.fps, continuous(matrix_to_quat(rotations)).astype(np.float32),
-                  root.astype(np.float32), contacts)
+    return Motion(
+        name,
+        source,
+        subject,
+        bvh.fps,
+        continuous(matrix_to_quat(rotations)).astype(np.float32),
+        root.astype(np.float32),
+        contacts,
+    )
 
 
 def _centred(turn: NDArray[np.float64], parent: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,7 +151,9 @@ def _about_axes(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     return quat_to_matrix(np.concatenate([[np.cos(angle / 2)], half]))
 
 
-def pose(skeleton: Skeleton, rotations: NDArray[np.floating], offsets: NDArray[np.floating]) -> NDArray[np.float64]:
+def pose(
+    skeleton: Skeleton, rotations: NDArray[np.floating[Any]], offsets: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
     """Joints relative to the root from (T, B, 3, 3) rotations and (J, 3) offsets from each parent."""
     out = np.zeros((len(rotations), len(skeleton.joint_names), 3))
     for j, parent in enumerate(skeleton.parents):
@@ -155,8 +173,12 @@ FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
 
 
 def _ground(
-    rotations: NDArray[np.float64], positions: NDArray[np.float64], point: Any, joint_map: dict[str, Any],
-    skeleton: Skeleton, fps: float,
+    rotations: NDArray[np.float64],
+    positions: NDArray[np.float64],
+    point: Any,
+    joint_map: dict[str, Any],
+    skeleton: Skeleton,
+    fps: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Path of the root for our own proportions, on a floor at 0, and foot contacts by height and speed."""
     thigh, shin = joint_map["leg"][:2], joint_map["leg"][1:]

@@ -32,10 +32,15 @@ def save_store(path: Path, motions: list[Motion]) -> None:
     lengths = np.array([len(m.root) for m in motions])
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(
-        path, rotations=np.concatenate([m.rotations for m in motions]), root=np.concatenate([m.root for m in motions]),
-        contacts=np.concatenate([m.contacts for m in motions]), length=lengths,
-        fps=np.array([m.fps for m in motions]), names=np.array([m.name for m in motions]),
-        sources=np.array([m.source for m in motions]), subjects=np.array([m.subject for m in motions]),
+        path,
+        rotations=np.concatenate([m.rotations for m in motions]),
+        root=np.concatenate([m.root for m in motions]),
+        contacts=np.concatenate([m.contacts for m in motions]),
+        length=lengths,
+        fps=np.array([m.fps for m in motions]),
+        names=np.array([m.name for m in motions]),
+        sources=np.array([m.source for m in motions]),
+        subjects=np.array([m.subject for m in motions]),
     )
 
 
@@ -46,14 +51,20 @@ def load_store(path: Path) -> Store:
     with np.load(path, allow_pickle=False) as z:
         length = torch.tensor(z["length"])
         return Store(
-            torch.tensor(z["rotations"]), torch.tensor(z["root"]), torch.tensor(z["contacts"]),
-            torch.cumsum(length, 0) - length, length, torch.tensor(z["fps"]).float(),
-            tuple(z["names"].tolist()), tuple(z["sources"].tolist()), tuple(z["subjects"].tolist()),
+            torch.tensor(z["rotations"]),
+            torch.tensor(z["root"]),
+            torch.tensor(z["contacts"]),
+            torch.cumsum(length, 0) - length,
+            length,
+            torch.tensor(z["fps"]).float(),
+            tuple(z["names"].tolist()),
+            tuple(z["sources"].tolist()),
+            tuple(z["subjects"].tolist()),
         )
 
 
 def split_of(subject: str) -> str:
-    """"test", "validation" or "train", by subject."""
+    """ "test", "validation" or "train", by subject."""
     return "test" if subject in TEST else "validation" if subject in VALIDATION else "train"
 
 
