@@ -63,6 +63,7 @@ def capture(
     start: float | None = None,
     end: float | None = None,
     detector: str = "mediapipe",
+    detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
@@ -74,6 +75,7 @@ def capture(
         focal: focal length in pixels; or fov: angle of view along the longer side in degrees; else assumed.
         height: the performer's height in metres.
         start, end: seconds of the clip to use.
+        detector_options: such as {"people": 3} for several people.
         detector, checkpoint: names, or the path of the user's own checkpoint.
         progress: told of every stage.
     Raises:
@@ -84,7 +86,7 @@ def capture(
     network = load_checkpoint(checkpoint)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
-    with_detector = load_detector(detector)
+    with_detector = load_detector(detector, **(detector_options or {}))
     try:
         times, detections = _detect(footage, with_detector, start, end, progress)
     finally:

@@ -154,7 +154,7 @@ def find_swaps(xy: NDArray[np.floating[Any]], seen: NDArray[np.bool_], layout: s
     out = np.zeros(len(xy), bool)
     if len(index) < 3 or not len(pairs):
         return out
-    x = xy[index].astype(np.float64)
+    x: Array = np.asarray(xy[index], np.float64)
     finite = np.isfinite(x)
     size = float(np.nanmedian(np.linalg.norm(np.nanmax(x, 1) - np.nanmin(x, 1), axis=-1))) + 1e-6
     x = np.where(finite, x, np.nan) / size

@@ -43,7 +43,7 @@ def root_path(
     frames = len(relative)
     rays = pixels_to_rays(keypoints, lens)
     weight: Array = np.where(np.isfinite(rays).all(-1) & valid[:, None], np.asarray(score, np.float64), 0.0)
-    rays = np.where(np.isfinite(rays), rays, 0.0)
+    rays: Array = np.where(np.isfinite(rays), rays, 0.0)
     p = np.asarray(relative, np.float64)
     # Rows of (x, y) for unknowns (X, Y, Z): [1, 0, -x] and [0, 1, -y].
     target = rays * p[..., 2:] - p[..., :2]

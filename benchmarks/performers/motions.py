@@ -26,7 +26,7 @@ OVERSAMPLE = 8
 FLATTEN_SECONDS = 0.12
 HEEL_OFF_SECONDS = 0.22
 KEY_SECONDS = 0.07
-PELVIS_SECONDS = 0.15
+PELVIS_SECONDS = 0.12
 REACH = 0.994
 """A leg is never straighter than this share of its length: a locked knee pops."""
 
@@ -342,7 +342,7 @@ def _pose(
         flat = foot.ankle[:, :2] - xy - hips[side][:, :2]
         below = np.sqrt((REACH * length) ** 2 - (flat**2).sum(-1))
         bound = np.minimum(bound, foot.ankle[:, 2] - hips[side][:, 2] + below)
-    z = smooth(minimum_filter1d(bound, round(0.14 * rate)), 0.055) - ch["drop"]
+    z = smooth(minimum_filter1d(bound, round(0.06 * rate)), 0.04) - ch["drop"]
     root = np.concatenate([xy, z[:, None]], 1)
 
     for side, foot in feet.items():
