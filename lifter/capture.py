@@ -22,7 +22,7 @@ from .lift import lift
 from .rotation import continuous, matrix_to_quat
 from .skeleton import Skeleton, keypoints_to_joints, layout_keypoints
 from .smooth import runs, smooth
-from .solve import forward_kinematics, solve_offsets, solve_rotations, standing_height
+from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
 from .world import floor_height, mean_direction, root_path, scene_axes
@@ -274,6 +274,7 @@ def _solve_people(
         joints = smooth(person.lifted, shown, fps, settings.smoothing, settings.strength)
         rotations = solve_rotations(skeleton, joints, fps)
         offsets = solve_offsets(skeleton, joints[shown], rotations[shown])
+        rotations = solve_rotations(skeleton, bend_limbs(skeleton, joints, rotations, offsets), fps)
         offsets *= settings.height / standing_height(skeleton, offsets)
         relative = forward_kinematics(skeleton, rotations, offsets)
         xy, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)

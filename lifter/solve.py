@@ -17,6 +17,9 @@ from .skeleton import Bone, Skeleton, mirror_name
 
 Array = NDArray[np.float64]
 
+SURE_BEND = 0.03
+"""A knee this far off the line from hip to ankle, in metres, shows which way it bends as well as its hinge does."""
+
 HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
 
@@ -132,10 +135,46 @@ def forward_kinematics(skeleton: Skeleton, rotations: Array, offsets: Array) -> 
     return out
 
 
+def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations: Array, offsets: Array) -> Array:
+    """(T, J, 3) joints whose elbows and knees are where constant bone lengths need them to be.
+
+    A network that is unsure how far a limb is bent towards the camera says that its bones are short. Both ends of
+    the limb are well seen, so they stay, and the joint between them moves out of their line until its bones have
+    their lengths: a squat seen from the front bends its knees again. It moves the way it already lies off the
+    line or, where that is nothing, the way its hinge bends. A limb that is too long to reach stays as it is.
+    """
+    out = np.array(joints, np.float64)
+    for b, bone in enumerate(skeleton.bones):
+        if not bone.hinge:
+            continue
+        above, middle, below = (skeleton.joint(n) for n in bone.hinge)
+        line = out[:, below] - out[:, above]
+        along = normalize(line)
+        upper, lower = (float(np.linalg.norm(offsets[j])) for j in (middle, below))
+        distance = np.clip(np.linalg.norm(line, axis=-1), abs(upper - lower) + 1e-4, None)
+        share = (upper**2 - lower**2 + distance**2) / (2 * distance)
+        depth = np.sqrt(np.clip(upper**2 - share**2, 0, None))
+        lying = out[:, middle] - out[:, above]
+        bending = np.cross(along, rotations[:, b] @ np.array(bone.axis))
+        side = lying + SURE_BEND * normalize(bending)
+        side = normalize(side - (side * along).sum(-1, keepdims=True) * along)
+        bent = out[:, above] + share[:, None] * along + depth[:, None] * side
+        out[:, middle] = np.where((distance < upper + lower)[:, None], bent, out[:, middle])
+    return out
+
+
 def standing_height(skeleton: Skeleton, offsets: Array) -> float:
     """Height in metres of a person with these rest offsets, from the lowest joint to the highest."""
     identity = np.broadcast_to(np.eye(3), (1, len(skeleton.bones), 3, 3))
     return float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
 
 
-__all__ = ["forward_kinematics", "mirror_name", "rigid_fit", "solve_offsets", "solve_rotations", "standing_height"]
+__all__ = [
+    "bend_limbs",
+    "forward_kinematics",
+    "mirror_name",
+    "rigid_fit",
+    "solve_offsets",
+    "solve_rotations",
+    "standing_height",
+]

@@ -5,7 +5,7 @@ import pytest
 
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton
-from lifter.solve import forward_kinematics, rigid_fit, solve_offsets, solve_rotations, standing_height
+from lifter.solve import bend_limbs, forward_kinematics, rigid_fit, solve_offsets, solve_rotations, standing_height
 
 Moving = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -78,6 +78,26 @@ def test_a_straight_limb_keeps_the_last_good_hinge(body: Skeleton, moving: Movin
     joints += np.random.default_rng(1).normal(size=joints.shape) * 1e-4
     arm = solve_rotations(body, joints, 30)[:, names.index("l_upper_arm")]
     assert angles(arm[1:], arm[:-1]).max() < 12
+
+
+def test_limbs_of_the_right_length_stay_as_they_are(body: Skeleton, moving: Moving) -> None:
+    rotations, offsets, joints = moving
+    assert np.abs(bend_limbs(body, joints, rotations, offsets) - joints).max() < 2e-3
+
+
+def test_a_squat_whose_legs_seem_short_bends_its_knees(body: Skeleton, moving: Moving) -> None:
+    _, offsets, _ = moving
+    joints = np.tile(body.rest.astype(np.float64), (30, 1, 1))
+    shins = [body.joint(f"{s}_{n}") for s in "lr" for n in ("ankle", "heel", "toe")]
+    joints[:, shins, 2] += 0.35
+    joints[:, [body.joint("l_knee"), body.joint("r_knee")], 2] += 0.175
+    rotations = solve_rotations(body, joints, 30)
+    bent = bend_limbs(body, joints, rotations, offsets)
+    for s in "lr":
+        hip, knee, ankle = (bent[:, body.joint(f"{s}_{n}")] for n in ("hip", "knee", "ankle"))
+        assert np.allclose(np.linalg.norm(knee - hip, axis=-1), np.linalg.norm(offsets[body.joint(f"{s}_knee")]))
+        assert np.allclose(np.linalg.norm(ankle - knee, axis=-1), np.linalg.norm(offsets[body.joint(f"{s}_ankle")]))
+        assert (knee[:, 1] < hip[:, 1] - 0.2).all()  # forwards
 
 
 def test_rigid_fit_is_a_rotation_even_for_mirrored_points() -> None:
