@@ -104,7 +104,8 @@ def ours(clip: Clip, **options: Any) -> np.ndarray:
     for person in reversed(take.people):
         truth = clip.pixels[person.frames]
         swapped = truth[:, [clip.names.index(mirror_name(n)) for n in clip.names]]
-        miss = np.nanmedian([np.nanmedian(np.linalg.norm(person.keypoints[:, two] - x, axis=-1)) for x in (truth, swapped)])
+        seen = person.keypoints[:, two]
+        miss = np.nanmedian([np.nanmedian(np.linalg.norm(seen - x, axis=-1)) for x in (truth, swapped)])
         if miss < 0.5 * size:
             out[person.frames] = person.joints_camera[:, mine]
     return out
@@ -118,8 +119,8 @@ def main() -> int:
     clips = [demo(), *(pose2sim(shared) if (shared / "data").is_dir() else [])]
     lines = [
         heading("First light: captures beside MediaPipe's world landmarks"),
-        "MPJPE: root-aligned (middle of the hips), mm. P-MPJPE: each frame moved, turned and scaled onto the truth, mm. "
-        "Acceleration error: mean over joints and frames, m/s^2. Kept: mean magnitude of acceleration relative to the "
+        "MPJPE: root-aligned (middle of the hips), mm. P-MPJPE: each frame moved, turned and scaled onto the truth, "
+        "mm. Acceleration error: mean over joints and frames, m/s^2. Kept: mean magnitude of acceleration relative to the "
         "truth's. All with default settings but for what is named.",
         "",
         "| clip | what | MPJPE | P-MPJPE | acceleration error | kept | frames |",

@@ -1,4 +1,4 @@
-"""A picture of a capture: frames of the footage above the posed body, rendered through the same camera and from the side.
+"""A picture of a capture: the footage above the posed body, rendered through the same camera and from the side.
 
     python -m benchmarks.strip NAME.blend NAME.take.npz docs/strip.png --frames 20 60 120
 

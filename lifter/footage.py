@@ -203,7 +203,7 @@ def _read_sequence(footage: Footage) -> Iterator[Frame]:
         picture = _read_image(file)
         if picture.shape[:2] != (footage.height, footage.width):
             raise MotionliftError(
-                f"{file}: {picture.shape[1]} x {picture.shape[0]} pixels, the first has {footage.width} x {footage.height}",
+                f"{file}: {picture.shape[1]} x {picture.shape[0]} pixels, not {footage.width} x {footage.height}",
                 "Give a sequence of images of one size",
             )
         yield Frame(index, index / footage.fps, _rgb(picture))

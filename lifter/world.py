@@ -49,7 +49,8 @@ def root_path(
     target = rays * p[..., 2:] - p[..., :2]
     depth = np.full(frames, 4.0)
     robust = np.ones_like(weight)
-    size = max(float(np.median(np.linalg.norm(p, axis=-1))), 0.1) * 2
+    distances: Array = np.linalg.norm(p, axis=-1)
+    size = max(float(np.median(distances)), 0.1) * 2
     smoothness = (fps**2 / ROOT_ACCELERATION) ** 2
     root = np.zeros((frames, 3))
     for _ in range(rounds):

@@ -21,9 +21,7 @@ def main() -> int:
             return 1
         apart = max(math.dist(dump["heads"][k], first[k]) for k in first)
         worst = max(worst, apart)
-        print(
-            f"Blender {dump['blender']}: {len(first)} joint heads, at most {1000 * apart:.4f} mm from the first  ({path})"
-        )
+        print(f"Blender {dump['blender']}: {len(first)} heads, at most {1000 * apart:.4f} mm from the first  ({path})")
     return 0 if worst < 1e-3 else 1
 
 

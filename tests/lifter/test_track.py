@@ -82,3 +82,21 @@ def test_two_people_who_stand_still_keep_their_tracks() -> None:
     found = [[*d, *e] if i % 2 else [*e, *d] for i, (d, e) in enumerate(zip(detections(a), detections(b), strict=True))]
     tracks = track_people([i / 30 for i in range(60)], found, "coco17", 30.0)
     assert len(tracks) == 2 and all(t.seen.all() and np.ptp(t.xy[:, 0, 0]) < 250 for t in tracks)
+
+
+def test_a_made_up_body_at_the_entry_is_left_out() -> None:
+    """As somebody's head enters the picture, a detector sees another small body in every frame."""
+    xy = walking(90)
+    rng = np.random.default_rng(5)
+    for i in range(6):
+        xy[i] = xy[6, 0] + rng.normal(size=(17, 2)) * 12
+    (track,) = track_people([i / 30 for i in range(90)], detections(xy), "coco17", 30.0)
+    assert track.frames[0] == 6 and track.seen.all()
+
+
+def test_one_made_up_frame_within_a_walk_becomes_a_gap() -> None:
+    xy = walking(90)
+    xy[40] = xy[40].mean(0) + np.random.default_rng(5).normal(size=(17, 2)) * 12
+    (track,) = track_people([i / 30 for i in range(90)], detections(xy), "coco17", 30.0)
+    # Its neighbours are near enough in time to be joined by a line.
+    assert len(track.frames) == 90 and np.abs(track.xy[40] - (xy[39] + xy[41]) / 2).max() < 1
