@@ -120,8 +120,8 @@ def main() -> int:
     lines = [
         heading("First light: captures beside MediaPipe's world landmarks"),
         "MPJPE: root-aligned (middle of the hips), mm. P-MPJPE: each frame moved, turned and scaled onto the truth, "
-        "truth's. All with default settings but for what is named.",
-        "truth's. All with default settings but for what is named.",
+        "mm. Acceleration error: mean over joints and frames, m/s^2. Kept: mean magnitude of acceleration relative to "
+        "the truth's. All with default settings but for what is named.",
         "",
         "| clip | what | MPJPE | P-MPJPE | acceleration error | kept | frames |",
         "|---|---|---|---|---|---|---|",

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from lifter.checkpoint import load_checkpoint  # noqa: E402
+from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig  # noqa: E402
+from lifter.rotation import matrix_to_quat  # noqa: E402
+from lifter.skeleton import Skeleton  # noqa: E402
+from tests.conftest import swinging  # noqa: E402
+from training.data.mocap import Motion  # noqa: E402
+from training.data.store import draw_clips, load_store, save_store, split_of  # noqa: E402
+from training.export import export  # noqa: E402
+from training.fit import FitConfig, fit  # noqa: E402
+
+SMALL = TemporalMixerConfig(channels=32, hidden=32, dilations=(1, 2))
+
+
+@pytest.fixture
+def store(tmp_path: Path, body: Skeleton):
+    motions = [
+        Motion(
+            f"m{i}",
+            "accad",
+            subject,
+            30.0,
+            matrix_to_quat(swinging(body, 50, seed=i)).astype(np.float32),
+            np.zeros((50, 3), np.float32),
+            np.ones((50, 4), np.float32),
+        )
+        for i, subject in enumerate(("someone", "another", "cmu_05"))
+    ]
+    save_store(tmp_path / "corpus.npz", motions)
+    return load_store(tmp_path / "corpus.npz")
+
+
+def test_clips_are_cut_at_any_rate_and_stay_within_their_recording(store, body: Skeleton) -> None:
+    q, root, contact = draw_clips(store, torch.tensor([0, 1, 2]), 90, 60.0, torch.Generator().manual_seed(0))
+    assert q.shape == (3, 90, len(body.bones), 4) and root.shape == (3, 90, 3) and contact.shape == (3, 90, 4)
+    assert torch.allclose(q.norm(dim=-1), torch.ones(3, 90, len(body.bones)), atol=1e-5)
+
+
+def test_test_subjects_are_kept_apart() -> None:
+    assert (split_of("cmu_05"), split_of("cmu_07"), split_of("cmu_01")) == ("test", "validation", "train")
+
+
+def test_a_stopped_run_goes_on(store, body: Skeleton, tmp_path: Path) -> None:
+    config = FitConfig(minutes=0.03, batch=4, frames=16, threads=1)
+    fit(store, body, SMALL, config, tmp_path / "run")
+    first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    fit(store, body, SMALL, FitConfig(minutes=0.06, batch=4, frames=16, threads=1), tmp_path / "run")
+    second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    assert second["step"] > first["step"] > 0
+
+
+def test_networks_take_any_length_and_see_no_farther_than_they_say() -> None:
+    torch.manual_seed(0)
+    net = TemporalMixer(SMALL).eval()
+    x = (torch.randn(1, 40, 33, 2), torch.rand(1, 40, 33), torch.rand(1, 40) + 0.1)
+    whole = net(*x)[0]
+    part = net(*(a[:, :25] for a in x))[0]
+    assert torch.allclose(whole[:, : 25 - net.reach], part[:, : 25 - net.reach], atol=1e-5)
+    assert net(*(a[:, :1] for a in x))[0].shape == (1, 1, 33, 3)
+    assert (whole[:, :, 0] == 0).all()
+
+
+@pytest.mark.parametrize(("batch", "frames"), [(1, 1), (3, 70)])
+def test_the_exported_checkpoint_says_the_same(body: Skeleton, tmp_path: Path, batch: int, frames: int) -> None:
+    torch.manual_seed(0)
+    net = TemporalMixer(SMALL).eval()
+    export(net, body, 30.0, {"data": "none"}, tmp_path / "small")
+    checkpoint = load_checkpoint(str(tmp_path / "small.onnx"))
+    assert checkpoint.skeleton.joint_names == body.joint_names and checkpoint.reach == net.reach
+    assert checkpoint.card == {"data": "none"}
+    x = (torch.randn(batch, frames, 33, 2), torch.rand(batch, frames, 33), torch.rand(batch, frames) + 0.1)
+    with torch.no_grad():
+        expected = net(*x)
+    for a, b in zip(expected, checkpoint.run(*(i.numpy() for i in x)), strict=True):
+        assert np.abs(a.numpy() - b).max() < 1e-4
+    assert (tmp_path / "small.safetensors").exists()
+
+
+def test_the_shipped_checkpoint_is_small_and_carries_its_card() -> None:
+    from lifter.checkpoint import FOLDER
+
+    assert sum(p.stat().st_size for p in FOLDER.glob("body.*")) < 20e6
+    card = load_checkpoint("body").card
+    assert "NSF EIA-0196217" in str(card["data"]) and "cmu_05" in str(card)
