@@ -25,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     except MotionliftError as error:
         sys.stderr.write(f"motionlift: {error}\n")
         return 2
+    except ImportError as error:
+        sys.stderr.write(f"motionlift: A package cannot be loaded ({error}). Run `motionlift doctor`.\n")
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("motionlift: stopped; nothing was written\n")
         return 130

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lifter.errors import MotionliftError
+
+if TYPE_CHECKING:  # `motionlift doctor` comes through here even where NumPy is broken
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -130,3 +130,16 @@ def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) in (0, 2)
     said = capsys.readouterr().out
     assert "mediapipe" in said and "body" in said and "onnxruntime" in said
+
+
+def test_a_broken_package_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "scipy.py").write_text("raise ImportError('broken on purpose')")
+    done = subprocess.run(
+        [sys.executable, "-m", "lifter.cli", "capture", str(DEMO), "-o", str(tmp_path / "d.take.npz")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=DEMO.parents[2],
+    )
+    assert done.returncode == 2 and "broken on purpose" in done.stderr and "motionlift doctor" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
