@@ -100,3 +100,15 @@ def test_one_made_up_frame_within_a_walk_becomes_a_gap() -> None:
     (track,) = track_people([i / 30 for i in range(90)], detections(xy), "coco17", 30.0)
     # Its neighbours are near enough in time to be joined by a line.
     assert len(track.frames) == 90 and np.abs(track.xy[40] - (xy[39] + xy[41]) / 2).max() < 1
+
+
+def test_furniture_that_flickers_like_a_body_is_left_out() -> None:
+    person = walking(90)
+    rng = np.random.default_rng(7)
+    table = rng.normal(size=(17, 2)) * 15 + [900, 100]
+    found = detections(person)
+    for i in range(20, 70):
+        flicker = (table + rng.normal(size=(17, 2)) * 2.5).astype(np.float32)
+        found[i].append(Detection(flicker, np.full(17, 0.9, np.float32)))
+    (track,) = track_people([i / 30 for i in range(90)], found, "coco17", 30.0)
+    assert np.nanmax(track.xy[..., 0]) < 800

@@ -112,6 +112,13 @@ class TestOnAPerson:
         for time in (0.0, 0.0, 0.0004, 0.5, 0.1):
             assert len(detector.detect(pictures[0], time)) == 1
 
+    def test_a_mirrored_view_is_read_as_it_is_seen(self, detector: Detector, pictures: list[np.ndarray]) -> None:
+        view = pictures[0][:, ::-1]  # not contiguous
+        (seen,), again = detector.detect(view, 0), load_detector("mediapipe")
+        (copied,) = again.detect(view.copy(), 0)
+        again.close()
+        assert np.array_equal(seen.xy, copied.xy)
+
     def test_nobody_is_there(self, detector: Detector) -> None:
         assert detector.detect(np.full((240, 320, 3), 90, np.uint8), 0.0) == []
 
@@ -131,16 +138,6 @@ class TestParts:
         found = mp.make_detection(marks, np.zeros((33, 3), np.float32), 200, 100)
         assert found.xy[0].tolist() == [100, 25] and found.xy[2].tolist() == [100, 100]
         assert found.score[:4] == pytest.approx([0.4, mp.FAINTEST, 0, 0])
-
-    @pytest.mark.parametrize(
-        ("size", "expected"), [((480, 640), (480, 640)), ((2160, 3840), (1080, 1920)), ((3840, 16), (1920, 8))]
-    )
-    def test_large_pictures_are_shrunk(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
-        assert mp.shrunk(np.zeros((*size, 3), np.uint8)).shape == (*expected, 3)
-
-    def test_a_view_becomes_contiguous(self) -> None:
-        view = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)[:, ::-1]
-        assert mp.shrunk(view).flags.c_contiguous and (mp.shrunk(view) == view).all()
 
     def test_quiet_restores_stderr(self, capfd: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(RuntimeError), mp.quiet():
