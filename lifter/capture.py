@@ -20,7 +20,7 @@ from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
 from .lift import lift
 from .rotation import continuous, matrix_to_quat
-from .skeleton import Skeleton, keypoints_to_joints, layout_keypoints
+from .skeleton import FEET, Skeleton, keypoints_to_joints, layout_keypoints
 from .smooth import runs, smooth
 from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
@@ -305,10 +305,6 @@ def _solve_people(
             )
         )
     return Camera(lens.K, axes, translation), tuple(out)
-
-
-FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
-"""The feet points whose contact a network predicts, in its order."""
 
 
 def _lens_header(lens: Lens) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from .errors import MotionliftError
 
 FOLDER = Path(__file__).parent / "skeletons"
 
+FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
+"""The feet points whose contact with the ground a network predicts, in its order."""
+
 
 @dataclass(frozen=True)
 class Bone:
@@ -63,6 +66,13 @@ class Skeleton:
     def mirror(self) -> NDArray[np.intp]:
         """(J,) index of each joint's mirror image; a joint on the midline mirrors itself."""
         return np.array([self.joint(mirror_name(n)) for n in self.joint_names])
+
+    @cached_property
+    def rest_offsets(self) -> NDArray[np.float64]:
+        """(J, 3) offset of each joint from its parent at rest, metres; zero for the root."""
+        parents = np.array(self.parents)
+        rest = self.rest.astype(np.float64)
+        return np.where(parents[:, None] >= 0, rest - rest[parents], 0.0)
 
     @cached_property
     def bone_parents(self) -> tuple[int, ...]:

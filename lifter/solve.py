@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from .rotation import normalize, quat_to_matrix, shortest_arc, svd
-from .skeleton import Bone, Skeleton, mirror_name
+from .skeleton import Bone, Skeleton
 
 Array = NDArray[np.float64]
 
@@ -37,20 +37,16 @@ def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: 
     def segment(pose: Array, a: str, b: str) -> Array:
         return pose[..., skeleton.joint(b), :] - pose[..., skeleton.joint(a), :]
 
-    # Bones that are half of the turn between two others wait for these.
-    order = sorted(range(len(names)), key=lambda b: bool(skeleton.bones[b].between))
-    done: set[int] = set()
-    for b in order:
-        bone = skeleton.bones[b]
+    # Bones that are half of the turn between two fitted ones wait for these.
+    for b, bone in enumerate(skeleton.bones):
         if bone.fit:
             ends = [*bone.fit] if bone.tail in bone.fit else [bone.tail, *bone.fit]
             out[:, b] = rigid_fit(
                 np.stack([segment(rest, bone.head, n) for n in ends]),
                 np.stack([segment(joints, bone.head, n) for n in ends], 1),
             )
-            done.add(b)
     for b, bone in enumerate(skeleton.bones):
-        if b in done:
+        if bone.fit:
             continue
         if bone.between:
             a, c = (out[:, names.index(n)] for n in bone.between)
@@ -167,14 +163,3 @@ def standing_height(skeleton: Skeleton, offsets: Array) -> float:
     """Height in metres of a person with these rest offsets, from the lowest joint to the highest."""
     identity = np.broadcast_to(np.eye(3), (1, len(skeleton.bones), 3, 3))
     return float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
-
-
-__all__ = [
-    "bend_limbs",
-    "forward_kinematics",
-    "mirror_name",
-    "rigid_fit",
-    "solve_offsets",
-    "solve_rotations",
-    "standing_height",
-]

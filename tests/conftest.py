@@ -54,8 +54,6 @@ def swinging(skeleton: Skeleton, frames: int, amount: float = 0.5, seed: int = 0
 @pytest.fixture(scope="session")
 def moving(body: Skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(rotations, offsets, joints) of 90 frames of somebody in motion."""
-    parents = np.array(body.parents)
-    rest = body.rest.astype(np.float64)
-    offsets = np.where(parents[:, None] >= 0, rest - rest[parents], 0.0)
+    offsets = body.rest_offsets
     rotations = swinging(body, 90)
     return rotations, offsets, forward_kinematics(body, rotations, offsets)

@@ -8,8 +8,9 @@ import pytest
 from lifter.errors import MotionliftError
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton
-from training.data.bvh import forward_kinematics, read_bvh
-from training.data.mocap import load_map, pose, read_motion, rest_offsets
+from lifter.solve import forward_kinematics
+from training.data.bvh import bvh_kinematics, read_bvh
+from training.data.mocap import load_map, read_motion
 
 SMALL = """HIERARCHY
 ROOT Hips
@@ -37,7 +38,7 @@ Frame Time: 0.05
 def test_bvh_by_hand(tmp_path: Path) -> None:
     (tmp_path / "a.bvh").write_text(SMALL)
     bvh = read_bvh(tmp_path / "a.bvh")
-    positions, rotations = forward_kinematics(bvh)
+    positions, rotations = bvh_kinematics(bvh)
     assert bvh.names == ("Hips", "Spine") and bvh.fps == pytest.approx(20)
     assert np.allclose(positions[0], [[0, 1, 0], [0, 11, 0]])
     # A quarter turn about Z brings +Y to -X; the spine then turns about the hips' own X, which points to +Y.
@@ -72,7 +73,7 @@ def test_real_recordings_stand_on_their_feet(shared: Path, tmp_path: Path, body:
     bvh = read_bvh(tmp_path / record["file"])
     motion = read_motion(bvh, load_map(source), record["unit_m"], body, "x", source, "x")
     rotations = quat_to_matrix(motion.rotations)
-    joints = pose(body, rotations, rest_offsets(body)) + motion.root[:, None]
+    joints = forward_kinematics(body, rotations, body.rest_offsets) + motion.root[:, None]
     assert np.isfinite(joints).all()
     assert 1.3 < np.median(np.ptp(joints[..., 2], axis=1)) < 1.9  # upright, Z up
     assert abs(np.percentile(joints[..., 2].min(1), 10)) < 0.05  # on the floor

@@ -76,7 +76,7 @@ def read_bvh(path: Path) -> Bvh:
     return Bvh(tuple(names), tuple(parents), np.array(offsets), ends, tuple(channels), values, 1 / frame_time)
 
 
-def forward_kinematics(bvh: Bvh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bvh_kinematics(bvh: Bvh) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(T, N, 3) positions in file units and (T, N, 3, 3) global rotations, in the file's axes."""
     frames = len(bvh.motion)
     positions = np.zeros((frames, len(bvh.names), 3))

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
 from lifter.rotation import continuous, matrix_to_quat, quat_to_matrix, shortest_arc
-from lifter.skeleton import Skeleton
+from lifter.skeleton import FEET, Skeleton
+from lifter.solve import forward_kinematics
 
-from .bvh import Bvh, forward_kinematics, read_bvh
+from .bvh import Bvh, bvh_kinematics, read_bvh
 
 MAPS = Path(__file__).parent / "maps"
 TEST = ("cmu_05", "cmu_08", "cmu_09", "cmu_135", "accad_Male1", "mhad_s11", "mhad_s12")
@@ -93,7 +94,7 @@ def read_motion(
     `adjust` turns a bone by a constant (degrees about its own axes at rest) where the recording's rest pose
     is not ours: feet that lean with legs spread at rest, a head bone that points backwards.
     """
-    positions, turns = forward_kinematics(bvh)
+    positions, turns = bvh_kinematics(bvh)
     ends = {n: positions[:, bvh.names.index(n)] + turns[:, bvh.names.index(n)] @ v for n, v in bvh.ends.items()}
     positions = positions @ Y_UP_TO_Z_UP.T * unit
     turns = Y_UP_TO_Z_UP @ turns @ Y_UP_TO_Z_UP.T
@@ -151,27 +152,6 @@ def _about_axes(angles: NDArray[np.float64]) -> NDArray[np.float64]:
     return quat_to_matrix(np.concatenate([[np.cos(angle / 2)], half]))
 
 
-def pose(
-    skeleton: Skeleton, rotations: NDArray[np.floating[Any]], offsets: NDArray[np.floating[Any]]
-) -> NDArray[np.float64]:
-    """Joints relative to the root from (T, B, 3, 3) rotations and (J, 3) offsets from each parent."""
-    out = np.zeros((len(rotations), len(skeleton.joint_names), 3))
-    for j, parent in enumerate(skeleton.parents):
-        if parent >= 0:
-            out[:, j] = out[:, parent] + rotations[:, skeleton.bone_of_joint[j]] @ offsets[j]
-    return out
-
-
-def rest_offsets(skeleton: Skeleton) -> NDArray[np.float64]:
-    """(J, 3) offset of each joint from its parent at rest."""
-    parents = np.array(skeleton.parents)
-    rest = skeleton.rest.astype(np.float64)
-    return np.where(parents[:, None] >= 0, rest - rest[parents], 0.0)
-
-
-FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
-
-
 def _ground(
     rotations: NDArray[np.float64],
     positions: NDArray[np.float64],
@@ -185,13 +165,10 @@ def _ground(
     length = sum(float(np.median(np.linalg.norm(point(a) - point(b), axis=-1))) for a, b in (thigh, shin))
     ours = skeleton.rest[:, 2][skeleton.joint("l_hip")] - skeleton.rest[:, 2][skeleton.joint("l_ankle")]
     root = positions[:, 0] * (ours / length)
-    joints = pose(skeleton, rotations, rest_offsets(skeleton)) + root[:, None]
+    joints = forward_kinematics(skeleton, rotations, skeleton.rest_offsets) + root[:, None]
     feet = joints[:, [skeleton.joint(n) for n in FEET]]
     floor = np.percentile(feet[..., 2].min(1), 10)
     root[:, 2] -= floor
     height = feet[..., 2] - floor
     speed = np.linalg.norm(np.gradient(feet, 1 / fps, axis=0), axis=-1) if len(feet) > 1 else np.zeros(height.shape)
     return root, ((height < 0.06) & (speed < 0.35)).astype(np.float32)
-
-
-__all__ = ["FEET", "TEST", "VALIDATION", "Motion", "load_corpus", "pose", "read_motion", "rest_offsets"]
