@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 
 def new_action(target: Any, name: str) -> Any:
-    """A new action on an object; returns a function (data path, index, group) -> f-curve."""
+    """A new action on an object; returns a function (data path, index, group) -> f-curve.
+
+    An action that the object had before is kept in the file, with a fake user where nothing else uses it.
+    """
     action = bpy.data.actions.new(name)
     data = target.animation_data_create()
+    before = data.action
+    if before is not None and before.library is None and before.users <= 1:
+        before.use_fake_user = True
     data.action = action
     if bpy.app.version < (4, 4, 0):
         return lambda path, index, group: action.fcurves.new(path, index=index, action_group=group)
@@ -38,17 +44,36 @@ def write_keys(
     group: str,
     frames: NDArray[np.floating[Any]],
     values: NDArray[np.floating[Any]],
-    held: NDArray[np.bool_],
+    held: NDArray[np.bool_] | bool = False,
+    slopes: NDArray[np.floating[Any]] | None = None,
 ) -> None:
-    """Key (N, C) values at (N,) frames, linear between; a held key keeps its value until the next."""
+    """Key (N, C) values at (N,) frames. Between keys: straight lines, or curves where (N, C) slopes a frame are given;
+    a held key keeps its value until the next."""
     kinds = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items
-    interpolation = np.where(held, kinds["CONSTANT"].value, kinds["LINEAR"].value).astype(np.int32)
+    moving = kinds["LINEAR" if slopes is None else "BEZIER"].value
+    held = np.broadcast_to(held, len(frames))
+    interpolation = np.where(held, kinds["CONSTANT"].value, moving).astype(np.int32)
     points = np.empty((len(frames), 2), np.float32)
     points[:, 0] = frames
     for index in range(values.shape[1]):
         points[:, 1] = values[:, index]
         curve = make(path, index, group)
-        curve.keyframe_points.add(len(frames))
-        curve.keyframe_points.foreach_set("co", points.ravel())
-        curve.keyframe_points.foreach_set("interpolation", interpolation)
+        keys = curve.keyframe_points
+        keys.add(len(frames))
+        keys.foreach_set("co", points.ravel())
+        keys.foreach_set("interpolation", interpolation)
+        if slopes is not None:
+            _set_handles(keys, frames, values[:, index], slopes[:, index])
         curve.update()
+
+
+def _set_handles(keys: Any, frames: Any, values: Any, slopes: Any) -> None:
+    """Handles at a third of the way to the neighbours, along the slopes: cubic Hermite curves."""
+    free = bpy.types.Keyframe.bl_rna.properties["handle_left_type"].enum_items["FREE"].value
+    gaps = np.diff(frames)
+    for side, length in (("left", -np.append(gaps[:1], gaps) / 3), ("right", np.append(gaps, gaps[-1:]) / 3)):
+        length = length if len(length) == len(frames) else np.ones(len(frames))
+        keys.foreach_set(f"handle_{side}_type", np.full(len(frames), free, np.int32))
+        keys.foreach_set(
+            f"handle_{side}", np.stack([frames + length, values + slopes * length], -1).astype(np.float32).ravel()
+        )

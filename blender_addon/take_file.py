@@ -33,11 +33,13 @@ class TakeBone:
 
 @dataclass(frozen=True)
 class TakePerson:
-    """One person: frame numbers (T,), state (T,), joints (T, J, 3) metres and rotations (T, B, 4) in the scene,
-    and (J, 3) rest offsets of each joint from its parent joint."""
+    """One person: frame numbers (T,), state (T,), joints (T, J, 3) metres and rotations (T, B, 4) in the scene, (T, 4)
+    probability that left heel, left toe, right heel, right toe touch the ground, and (J, 3) rest offsets of each joint
+    from its parent joint."""
 
     frames: NDArray[np.int32]
     state: NDArray[np.uint8]
+    contact: NDArray[np.float32]
     joints_world: NDArray[np.float32]
     rotations: NDArray[np.float32]
     offsets: NDArray[np.float32]
@@ -111,6 +113,7 @@ def read_take(path: Path) -> TakeFile:
         t = len(person.frames)
         expected = {
             "state": (t,),
+            "contact": (t, 4),
             "joints_world": (t, len(names), 3),
             "rotations": (t, len(take.bones), 4),
             "offsets": (len(names), 3),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -54,7 +54,7 @@ class RigSpec:
     inherit_scale: tuple[str, ...]
     rotation_modes: tuple[str, ...]
     constraints: tuple[Constraint, ...] = ()
-    driven: frozenset[str] = field(default_factory=frozenset)
+    driven: frozenset[str] = frozenset[str]()
     """Bones whose location or rotation is set by drivers."""
 
     @cached_property
