@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,10 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--strength", type=float, default=0.4, help="of the smoothing: 0 none, 1 most (default 0.4)")
     one.set_defaults(run=run_capture)
 
-    two = commands.add_parser("animate", help="take to a .blend with a keyed armature")
-    two.add_argument("take", type=Path, metavar="NAME.take.npz")
-    two.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.blend")
-    two.set_defaults(run=run_animate)
+    add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
 
     three = commands.add_parser("demo", help="both, on a clip of our own whose truth is known")
     three.add_argument("-o", "--out", type=Path, default=Path("motionlift-demo"), metavar="FOLDER")
@@ -64,6 +62,35 @@ def build_parser() -> argparse.ArgumentParser:
     four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
     four.set_defaults(run=run_doctor)
     return parser
+
+
+def add_animate(two: argparse.ArgumentParser) -> None:
+    two.add_argument("take", type=Path, metavar="NAME.take.npz")
+    two.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=".blend, .fbx, .glb, .bvh or .usd")
+    two.add_argument("--person", type=int, metavar="N", help="only the N-th person (with --rig: the first)")
+    rig = two.add_argument_group("onto a rig of your own")
+    rig.add_argument(
+        "--rig", metavar="FILE.blend[:OBJECT]", help="armature to key; also .fbx, .glb, .bvh. Never changed"
+    )
+    rig.add_argument("--mapping", metavar="FILE", help="mapping file (.toml) or name of a preset; else one is found")
+    rig.add_argument("--save-mapping", type=Path, metavar="FILE.toml", help="write the mapping, to edit it by hand")
+    rig.add_argument(
+        "--root",
+        default="hips",
+        choices=("hips", "bone", "object", "in-place"),
+        help="what carries the character: hips (default), root bone, object, or nothing",
+    )
+    rig.add_argument("--limbs", default="fk", choices=("fk", "ik"), help="which controls of a control rig get the keys")
+    rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
+    rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
+    rig.add_argument("--mirror", action="store_true", help="exchange left and right")
+    rig.add_argument("--step", type=int, default=1, metavar="N", help="a key every N frames")
+    rig.add_argument(
+        "--reduce", type=float, nargs=2, metavar=("DEG", "MM"), help="fewer keys, off by no more than this"
+    )
+    rig.add_argument("--nla", action="store_true", help="put the action on a new NLA track")
+    rig.add_argument("--layer", action="store_true", help="the same, below an empty layer for edits")
+    two.set_defaults(run=run_animate)
 
 
 def run_capture(args: argparse.Namespace) -> int:
@@ -92,12 +119,44 @@ def run_capture(args: argparse.Namespace) -> int:
 
 
 def run_animate(args: argparse.Namespace) -> int:
-    animate = load_animate()
+    need_bpy()
     check_writable(args.out)
-    for warning in animate(args.take, args.out):
-        say(f"warning: {warning}")
+    with blender_errors(), quiet_stdout():
+        lines = animate_rig(args) if args.rig else animate_own(args)
+    for line in lines:
+        say(line)
     say(f"wrote {args.out}")
     return 0
+
+
+def animate_own(args: argparse.Namespace) -> list[str]:
+    from blender_addon.animate import animate
+
+    person = None if args.person is None else args.person - 1
+    return [f"warning: {w}" for w in animate(args.take, args.out, person)]
+
+
+def animate_rig(args: argparse.Namespace) -> list[str]:
+    """Lines to print: the mapping, warnings, and what was keyed."""
+    from blender_addon.animate import animate_rig as put
+    from blender_addon.retarget.blender.apply import KeySettings
+    from blender_addon.retarget.mapping import describe, save_mapping
+    from blender_addon.retarget.solve import RetargetSettings
+
+    settings = RetargetSettings(
+        root=args.root.replace("-", "_"),
+        limbs=args.limbs,
+        foot_lock=not args.no_foot_lock,
+        stride=args.stride,
+        mirror=args.mirror,
+    )
+    keys = KeySettings(step=args.step, reduce=args.reduce, to_nla=args.nla, layer=args.layer)
+    person = 0 if args.person is None else args.person - 1
+    report = put(args.take, args.rig, args.out, person=person, mapping=args.mapping, settings=settings, keys=keys)
+    if args.save_mapping:
+        save_mapping(report.mapping, args.save_mapping)
+    lines = describe(report.mapping, report.rig)
+    return [*lines, *(f"warning: {w}" for w in report.warnings)]
 
 
 def run_demo(args: argparse.Namespace) -> int:
@@ -108,7 +167,7 @@ def run_demo(args: argparse.Namespace) -> int:
     from .preview import write_preview
     from .take import save_take
 
-    animate = load_animate()
+    need_bpy()
     folder = Path(__file__).parent / "demo"
     args.out.mkdir(parents=True, exist_ok=True)
     check_writable(args.out / "demo.take.npz")
@@ -119,7 +178,11 @@ def run_demo(args: argparse.Namespace) -> int:
     path = save_take(take, args.out / "demo.take.npz")
     say(describe(take))
     write_preview(take, args.out / "demo.mp4")
-    for warning in animate(path, args.out / "demo.blend"):
+    from blender_addon.animate import animate
+
+    with blender_errors(), quiet_stdout():
+        warnings = animate(path, args.out / "demo.blend")
+    for warning in warnings:
         say(f"warning: {warning}")
     person = take.people[0]
     names = [str(n) for n in truth["joint_names"]]
@@ -146,8 +209,8 @@ def run_doctor(args: argparse.Namespace) -> int:
     return 0 if ready else 2
 
 
-def load_animate() -> Callable[[Path, Path], list[str]]:
-    """The Blender side, with its errors turned into ours. bpy is an option: say what to install."""
+def need_bpy() -> None:
+    """bpy is an option: say what to install. Raises MotionliftError."""
     try:
         import_module("bpy")
     except ImportError as error:
@@ -155,18 +218,19 @@ def load_animate() -> Callable[[Path, Path], list[str]]:
             f"The bpy module is not installed ({error})",
             'pip install -c constraints.txt -e ".[blender]" (bpy has wheels for Python 3.11, and from 5.1 on 3.13)',
         ) from error
-    from blender_addon.animate import animate
+
+
+@contextmanager
+def blender_errors() -> Generator[None]:
+    """Turn the Blender side's errors, two sentences each, into ours."""
+    from blender_addon.retarget.rig import RigError
     from blender_addon.take_file import TakeError
 
-    def run(take: Path, out: Path) -> list[str]:
-        try:
-            with quiet_stdout():
-                return animate(take, out)
-        except TakeError as error:
-            what, _, remedy = str(error).rstrip(".").rpartition(". ")
-            raise MotionliftError(what, remedy) from error
-
-    return run
+    try:
+        yield
+    except (TakeError, RigError) as error:
+        what, _, remedy = str(error).rstrip(".").rpartition(". ")
+        raise MotionliftError(what, remedy) from error
 
 
 class quiet_stdout:  # noqa: N801 (a context manager, named as the standard library names them)

@@ -68,9 +68,9 @@ class Pose:
         parent = self.rig.parents[bone]
         base = IDENTITY[None] if self.base_turn is None else self.base_turn
         carried = self.turn(parent) if parent >= 0 else base
-        if not self.rig.local_location[bone]:
-            return carried
-        return multiply(carried, from_matrix(self.rig.rest[bone, :3, :3]))
+        # Without "Local Location" the channels lie along the parent's own axes (measured on 4.5 and 5.2).
+        axes = bone if self.rig.local_location[bone] else parent
+        return carried if axes < 0 else multiply(carried, from_matrix(self.rig.rest[axes, :3, :3]))
 
     def rotation_keys(self, bone: int) -> Array:
         """(N, 4) what to key on a driven bone."""

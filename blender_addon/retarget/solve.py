@@ -29,12 +29,14 @@ Root = Literal["hips", "bone", "object", "in_place"]
 @dataclass(frozen=True)
 class RetargetSettings:
     """root: what carries the character over the floor: the hips' bone, the root bone (path on the floor and heading),
-    the object (the same), or nothing (in place). foot_lock: pin feet where the take says that they touch the ground.
+    the object (the same), or nothing (in place). limbs: which controls of a control rig are keyed.
+    foot_lock: pin feet where the take says that they touch the ground.
     stride: factor on the path over the floor. fingers: "natural" curls what the take does not know, "rest" leaves it.
     mirror: exchange left and right. forearm_twist: share of the hand's twist that a forearm without twist bones takes.
     """
 
     root: Root = "hips"
+    limbs: Literal["fk", "ik"] = "fk"
     foot_lock: bool = True
     stride: float = 1.0
     fingers: Literal["natural", "rest"] = "natural"

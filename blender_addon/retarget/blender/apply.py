@@ -19,8 +19,9 @@ from ...fcurves import new_action, write_keys
 from ...take_file import TakeError, TakeFile, read_take
 from ..check import check_rig
 from ..keys import Keys, reduce, rotation_channels, stepped
-from ..mapping import Mapping, find_mapping, load_mapping
+from ..mapping import Mapping
 from ..motion import read_motion, resample
+from ..rig import RigSpec
 from ..rotations import Array, from_matrix, multiply
 from ..solve import Retargeted, RetargetSettings, retarget
 from .read_rig import read_rig
@@ -41,12 +42,15 @@ class KeySettings:
 
 @dataclass(frozen=True)
 class Report:
-    """What was done: the new action, the mapping that was used, and what the user should know."""
+    """What was done: the new action, the mapping that was used, what the user should know, and whether controls of a
+    control rig were keyed and not the bones that deform."""
 
     action: Any
     mapping: Mapping
     warnings: tuple[str, ...]
     retargeted: Retargeted = field(repr=False)
+    rig: RigSpec = field(repr=False)
+    controls: bool = False
 
 
 def put_on_rig(
@@ -83,14 +87,16 @@ def put_on_rig(
     action = _write(armature, name, result, rig, keys)
     if keys.to_nla or keys.layer:
         _to_nla(armature, action, name, keys)
-    return Report(action, mapping, tuple(dict.fromkeys([*result.warnings, *warnings])), result)
+    return Report(action, mapping, tuple(dict.fromkeys([*result.warnings, *warnings])), result, rig)
 
 
 def _mapping(mapping: Mapping | str | Path | None, rig: Any) -> Mapping:
     if isinstance(mapping, Mapping):
         return mapping
     if mapping is None or (isinstance(mapping, str) and not mapping.endswith(".toml")):
+        from ..mapping import find_mapping
         return find_mapping(rig, mapping)
+    from ..mapping import load_mapping
     return load_mapping(Path(mapping), rig)
 
 
