@@ -95,8 +95,10 @@ def _mapping(mapping: Mapping | str | Path | None, rig: Any) -> Mapping:
         return mapping
     if mapping is None or (isinstance(mapping, str) and not mapping.endswith(".toml")):
         from ..mapping import find_mapping
+
         return find_mapping(rig, mapping)
     from ..mapping import load_mapping
+
     return load_mapping(Path(mapping), rig)
 
 
