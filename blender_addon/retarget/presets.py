@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from .rig import RigSpec
-from .slots import EXPECTED, REQUIRED, SLOTS
+from .slots import CORE, SLOTS
 
 FOLDER = Path(__file__).parent / "presets"
-CORE = (*REQUIRED, *EXPECTED)
 PREFIX_ENDS = (":", "|", "_")
 """What a namespace ends with. "ORG-" and "DEF-" are no namespaces: they mark other bones of the same rig."""
 

@@ -16,9 +16,8 @@ from itertools import combinations, product
 
 import numpy as np
 
-from .mapping import Mapping
 from .rig import Array, RigError, RigSpec
-from .slots import FINGERS
+from .slots import FINGERS, Mapping
 
 MIN_SCORE = -14.0
 """Worst score of a body that is still believed; humans with 15 % odd proportions score above -8."""
@@ -306,6 +305,8 @@ def _body(rig: RigSpec, legs: Pair, arms: Pair) -> Body | None:
         return None
     left /= np.linalg.norm(left)
     down = legs.at(2).mean(0) - hips
+    if np.linalg.norm(down) <= 1e-9:
+        return None
     score = legs.score + arms.score
     score += _off(float(np.arccos(np.clip(down @ -up / np.linalg.norm(down), -1, 1))), 0, 0.35)
     score += _off(float(unit_legs @ unit_arms), 1, 0.1) + _off(float(unit_legs @ up), 0, 0.15)
