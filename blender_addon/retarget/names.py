@@ -39,7 +39,7 @@ PELVIS_WORDS = {"pelvis", "hips", "hip", "root", "spine", "torso", "cog", "lower
 ROOT_WORDS = {"root", "boneroot", "reference", "master", "origin", "armature", "rootmotion", "traj", "motherbone"}
 FILLER = {
     "def", "bip", "biped", "bone", "jnt", "joint", "bn", "b", "j", "c", "cc", "base", "sk", "skel", "bind", "fk", "bend",
-    "stretch", "x", "avg", "m", "f", "character", "rig", "d", "d2", "ctrl",
+    "stretch", "x", "avg", "m", "f", "character", "rig", "rl", "d", "ctrl",
 }  # fmt: skip
 """Words that say nothing on the part."""
 HELPERS = {
@@ -95,7 +95,6 @@ def read_name(name: str) -> Word:
     telling = [w for w in rest if not w.isdigit() and w not in FILLER]
     twist = any("twist" in w for w in telling)
     helper = any(w in HELPERS for w in telling)
-    palm = any(p in w for w in telling for p in PALM)
     telling = [w for w in (re.sub("twist", "", w) for w in telling) if w]
     finger = next((FINGER_WORDS[w] for w in telling if w in FINGER_WORDS), "")
     if not finger:
@@ -104,6 +103,8 @@ def read_name(name: str) -> Word:
         # VRM: LeftIndexProximal written as one word is not read; "finger" with a number is settled per hand.
         if not finger and "finger" in telling:
             finger = "finger"
+    # VRM 1 calls the thumb's first bone a metacarpal.
+    palm = finger != "thumb" and any(p in w for w in telling for p in PALM)
     text = "".join(telling)
     parts = () if finger or palm else PARTS.get(text, ())
     return Word(side, parts, finger, digits, twist, palm, helper, text)
@@ -185,11 +186,14 @@ def _in_order(options: list[tuple[str, ...]], order: tuple[str, ...]) -> tuple[s
     """One part for each bone, never going back towards the trunk, with as many different parts as can be."""
     rank = {p: i for i, p in enumerate(order)}
     best: tuple[str, ...] | None = None
+    best_merit = (-1, 0)
     for choice in product(*(tuple(p for p in o if p in rank) for o in options[:12])):
         # "between" may stand anywhere (a metatarsal lies between foot and toe).
         ranks = [rank[p] for p in choice if p != "between"]
-        if ranks == sorted(ranks) and (best is None or len(set(choice) - {"between"}) > len(set(best) - {"between"})):
-            best = choice
+        # Of choices with as many parts, the one that leaves more on the way: LHipJoint beside LeftUpLeg is no thigh.
+        merit = (len(set(ranks)), choice.count("between"))
+        if ranks == sorted(ranks) and merit > best_merit:
+            best, best_merit = choice, merit
     return best
 
 
@@ -251,6 +255,11 @@ def _trunk(rig: RigSpec, words: list[Word], found: dict[str, tuple[int, ...]]) -
     found["pelvis"] = (pelvis,)
     if chest is not None and pelvis in rig.ancestors(chest):
         found["spine"] = tuple(reversed([b for b in (chest, *rig.ancestors(chest)) if pelvis in rig.ancestors(b)]))
+    if head is None and chest is not None:
+        # Rigify's metarig numbers its spine up to the head: the last bone of that chain.
+        chain = [i for i, w in enumerate(words) if w.text in ("spine", "neck") and chest in rig.ancestors(i)]
+        head = max(chain, key=lambda i: len(rig.ancestors(i)), default=None)
+        guessed |= {"head", "neck"}
     if head is not None and pelvis in rig.ancestors(head):
         found["head"] = (head,)
         below = set(found.get("spine", (pelvis,)))

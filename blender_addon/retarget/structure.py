@@ -338,7 +338,9 @@ def _which_side(rig: RigSpec, body: Body, fingers: list[dict[str, tuple[int, ...
     leg, arm = legs.length, arms.length
     k = legs.joints[2]
     feet = legs.points[:, k + 1] - legs.points[:, k] if legs.points.shape[1] > k + 1 else np.zeros((2, 3))
-    ahead = float((feet @ forward).mean()) / leg
+    # A bone that hangs below the ankle rather than ahead of it is a heel.
+    level = np.abs(feet @ forward) > 0.6 * np.linalg.norm(feet, axis=1)
+    ahead = float((feet @ forward).mean()) / leg * float(level.all())
     # A tail at the end of the chain may be invented by an importer, hence less weight than a toe's head.
     has_toe = all(len(p) > k + 1 for p in legs.paths)
     votes.add("toes" if has_toe else "feet", ahead, 0.06, 3.0 if has_toe else 1.3)
@@ -401,8 +403,10 @@ def _head_chain(rig: RigSpec, body: Body) -> tuple[tuple[int, ...], int | None]:
         if not onward or len(chain) > 8:
             break
         chain.append(max(onward)[1])
-    lengths = [float(np.linalg.norm(rig.heads[b] - rig.heads[a])) for a, b in zip(chain, chain[1:], strict=False)]
-    lengths.append(min(float(rig.lengths[chain[-1]]), 0.35 * arm))
+    # The jaw begins close above the head's joint: the head's own length counts too, unless it is absurd.
+    lengths = [min(float(rig.lengths[b]), 0.35 * arm) for b in chain]
+    for n, (a, b) in enumerate(zip(chain, chain[1:], strict=False)):
+        lengths[n] = max(lengths[n], float(np.linalg.norm(rig.heads[b] - rig.heads[a])))
     longest = max(max(lengths), 1e-9)
 
     def headlike(k: int) -> float:
@@ -498,12 +502,14 @@ def _mapping(rig: RigSpec, body: Body, fingers: list[dict[str, tuple[int, ...]]]
     floor = float((legs.at(2).mean(0) - legs.at(0).mean(0)) @ body.up)
     if root is not None and float((rig.heads[root] - legs.at(0).mean(0)) @ body.up) < 0.75 * floor:
         found["root"] = (root,)
+    forward = _forward(body) * np.sign(votes.total)
     for side in (0, 1):
         name = "l" if (side == 0) == (votes.total > 0) else "r"
         for pair, parts in ((legs, ("", "thigh", "shin", "foot", "toe")), (arms, ("clavicle", "upper_arm", "forearm", "hand", ""))):
             path = pair.paths[side]
             i, j, k = pair.joints
-            spans = (path[:i], path[i:j], path[j:k], path[k : k + 1], path[k + 1 : k + 2])
+            toe = _toe(rig, body, path[k], forward) if pair is legs and k < len(path) else ()
+            spans = (path[:i], path[i:j], path[j:k], path[k : k + 1], toe)
             for part, bones in zip(parts, spans, strict=True):
                 if part and bones:
                     found[f"{name}_{part}"] = bones
@@ -521,6 +527,15 @@ def _mapping(rig: RigSpec, body: Body, fingers: list[dict[str, tuple[int, ...]]]
     }
     notes = (f"Bones were found by structure alone; which side is left follows from: {', '.join(votes.cues)}.",)
     return Mapping({s: tuple(rig.names[b] for b in bones) for s, bones in found.items()}, confidence, "structure", notes)
+
+
+def _toe(rig: RigSpec, body: Body, foot: int, forward: Array) -> tuple[int, ...]:
+    """The bone ahead of the ankle; of several toes the big one, which is nearest to the other foot."""
+    steps = {c: rig.heads[c] - rig.heads[foot] for c in rig.children[foot]}
+    ahead = {c: float(s @ forward) for c, s in steps.items() if float(s @ forward) > 0.6 * float(np.linalg.norm(s))}
+    toes = [c for c, a in ahead.items() if a > 0.5 * max(ahead.values())]
+    middle = body.legs.at(0).mean(0)
+    return (min(toes, key=lambda c: abs(float((rig.heads[c] - middle) @ body.left))),) if toes else ()
 
 
 def _twist_bones(rig: RigSpec, bones: tuple[int, ...], start: Array, end: Array, path: tuple[int, ...]) -> tuple[int, ...]:
