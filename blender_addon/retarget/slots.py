@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 SIDES = ("l", "r")
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 LIMB_PARTS = ("clavicle", "upper_arm", "forearm", "hand", "thigh", "shin", "foot", "toe")
@@ -27,3 +29,20 @@ REQUIRED = ("pelvis", *(f"{s}_{p}" for s in SIDES for p in ("upper_arm", "forear
 """What a humanoid cannot do without. Hands, feet and head are expected, and their lack is told."""
 
 EXPECTED = ("spine", "head", *(f"{s}_{p}" for s in SIDES for p in ("hand", "foot")))
+
+CORE = (*REQUIRED, *EXPECTED)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Bones of each slot that is filled, and how sure each is (0..1). `found_by` is "preset NAME", "names",
+    "structure" or "file"; `notes` are sentences for the user, such as on slots that stay empty."""
+
+    bones: dict[str, tuple[str, ...]]
+    confidence: dict[str, float]
+    found_by: str
+    notes: tuple[str, ...] = ()
+
+    def bone(self, slot: str) -> str | None:
+        """The slot's first bone."""
+        return self.bones[slot][0] if self.bones.get(slot) else None
