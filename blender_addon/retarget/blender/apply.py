@@ -19,7 +19,7 @@ from ...fcurves import new_action, write_keys
 from ...take_file import TakeError, TakeFile, read_take
 from ..check import check_rig
 from ..keys import Keys, reduce, rotation_channels, stepped
-from ..mapping import Mapping
+from ..mapping import Mapping, find_mapping, load_mapping
 from ..motion import read_motion, resample
 from ..rig import RigSpec
 from ..rotations import Array, from_matrix, multiply
@@ -94,11 +94,7 @@ def _mapping(mapping: Mapping | str | Path | None, rig: Any) -> Mapping:
     if isinstance(mapping, Mapping):
         return mapping
     if mapping is None or (isinstance(mapping, str) and not mapping.endswith(".toml")):
-        from ..mapping import find_mapping
-
         return find_mapping(rig, mapping)
-    from ..mapping import load_mapping
-
     return load_mapping(Path(mapping), rig)
 
 
