@@ -74,6 +74,7 @@ def add_animate(two: argparse.ArgumentParser) -> None:
     )
     rig.add_argument("--mapping", metavar="FILE", help="mapping file (.toml) or name of a preset; else one is found")
     rig.add_argument("--save-mapping", type=Path, metavar="FILE.toml", help="write the mapping, to edit it by hand")
+    rig.add_argument("--show-mapping", action="store_true", help="print which bones fill which slots")
     rig.add_argument(
         "--root",
         default="hips",
@@ -155,7 +156,8 @@ def animate_rig(args: argparse.Namespace) -> list[str]:
     report = put(args.take, args.rig, args.out, person=person, mapping=args.mapping, settings=settings, keys=keys)
     if args.save_mapping:
         save_mapping(report.mapping, args.save_mapping)
-    lines = describe(report.mapping, report.rig)
+    whole = describe(report.mapping, report.rig)
+    lines = whole if args.show_mapping else [f"mapping: {report.mapping.found_by}, {len(report.mapping.bones)} slots"]
     return [*lines, *(f"warning: {w}" for w in report.warnings)]
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from blender_addon.retarget.blender.apply import put_on_rig
-from blender_addon.retarget.mapping import Mapping
 from blender_addon.retarget.rig import Array, RigSpec
 from blender_addon.retarget.rotations import (
     IDENTITY,
@@ -201,12 +200,9 @@ def test_round_trip(name: str, via: str) -> None:
     take = make_motion(joints, turns, root)
     if via == "joints":
         take = from_joints(take, joints)
-    report = put_on_rig(
-        take,
-        armature,
-        mapping=Mapping(built.truth, {}, "file"),
-        settings=RetargetSettings(foot_lock=False, forearm_twist=0.0, fingers="rest"),
-    )
+    settings = RetargetSettings(foot_lock=False, forearm_twist=0.0, fingers="rest")
+    report = put_on_rig(take, armature, settings=settings)
+    assert report.mapping.found_by == f"preset {name}"
     frames = [int(f) + 1 for f in take.people[0].frames]
     got, heads = posed(armature, frames)
     order = [b.name for b in armature.pose.bones]
