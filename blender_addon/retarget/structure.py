@@ -21,11 +21,12 @@ from .slots import FINGERS, Mapping
 
 MIN_SCORE = -14.0
 """Worst score of a body that is still believed; humans with 15 % odd proportions score above -8."""
-MIN_MARGIN = 1.5
+MIN_MARGIN = 0.8
 """By how much the best body must beat the next that differs in a limb or in the pelvis."""
 MIN_SIDE = 1.2
 """Votes needed to tell left from right; toes alone give 3."""
 MAX_PATH = 9
+READINGS = 3
 MAX_PAIRS = 8
 
 
@@ -184,9 +185,9 @@ def find_pairs(rig: RigSpec) -> dict[str, list[Pair]]:
                 continue
             finger_counts = [_branches(rig, (paths[a][k], paths[b][k])) for k in range(count)]
             for kind in out:
-                joints, score = _best_joints(kind, points, count, finger_counts)
-                if score > -12:
-                    out[kind].append(Pair(hub, (paths[a], paths[b]), points, joints, score))
+                for joints, score in _best_joints(kind, points, count, finger_counts):
+                    if score > -12:
+                        out[kind].append(Pair(hub, (paths[a], paths[b]), points, joints, score))
     return {kind: sorted(pairs, key=lambda p: -p.score)[: 4 * MAX_PAIRS] for kind, pairs in out.items()}
 
 
@@ -238,12 +239,12 @@ def _bends(points: Array) -> Array:
     return np.concatenate(([0.0], angles.mean(0), [0.0]))
 
 
-def _best_joints(kind: str, points: Array, count: int, fingers: list[int]) -> tuple[tuple[int, int, int], float]:
-    """Which three points of the chain are hip, knee and ankle, or shoulder, elbow and wrist."""
+def _best_joints(kind: str, points: Array, count: int, fingers: list[int]) -> list[tuple[tuple[int, int, int], float]]:
+    """Which three points of the chain are hip, knee and ankle, or shoulder, elbow and wrist: the best READINGS."""
     steps = np.linalg.norm(np.diff(points, axis=1), axis=2).mean(0)
     arc = np.concatenate(([0.0], np.cumsum(steps)))
     bends = _bends(points)
-    best, best_score = (0, 1, 2), -np.inf
+    readings: list[tuple[float, tuple[int, int, int]]] = []
     for i, j, k in combinations(range(count + 1), 3):
         upper, lower = float(arc[j] - arc[i]), float(arc[k] - arc[j])
         limb, before = upper + lower, float(arc[i])
@@ -254,6 +255,10 @@ def _best_joints(kind: str, points: Array, count: int, fingers: list[int]) -> tu
         score = -bent / 0.1 - 0.4 * (k == count) * 4
         # A part of more than two bones is rare.
         score -= 0.7 * (max(j - i - 2, 0) + max(k - j - 2, 0)) + 0.15 * (k - i - 2)
+        # Where a part is split for twist it is split into like lengths: a forearm and its hand are not two such halves.
+        for a, b in ((i, j), (j, k)):
+            if b - a > 1:
+                score -= 0.8 * _log_ratio(float(steps[a:b].max()), float(steps[a:b].min()))
         if kind == "leg":
             score += _off(_log_ratio(upper, lower), 0.0, 0.2) + min(0.0, _off(before / limb, 0.1, 0.12))
             score += _off(after / limb, 0.15, 0.12)
@@ -261,14 +266,17 @@ def _best_joints(kind: str, points: Array, count: int, fingers: list[int]) -> tu
                 # The foot points forward.
                 score += 2.5 * (min(float(bends[k]), 1.0) - 1.0) * (1.0 if k < count - 1 else 0.3)
         else:
-            score += _off(_log_ratio(upper, lower), 0.06, 0.2) + _off(before / limb, 0.2, 0.15)
+            score += _off(_log_ratio(upper, lower), 0.06, 0.2)
+            # Without a clavicle the arm begins at its hub.
+            score += _off(before / limb, 0.25, 0.12) if i else -0.2
+            # Rigs split both parts of the arm or neither.
+            score -= 0.6 * abs((j - i) - (k - j))
             score += _off(after / limb, 0.2, 0.2)
             if max(fingers) >= 3:
                 score += 2.0 if k < count and fingers[k] >= 3 else -2.0
-        if score > best_score:
-            best, best_score = (i, j, k), score
-    symmetry = _asymmetry(points[:, : best[2] + 1]) if np.isfinite(best_score) else 9.0
-    return best, best_score + _off(symmetry, 0.0, 0.06)
+        readings.append((score, (i, j, k)))
+    best = sorted(readings, reverse=True)[:READINGS]
+    return [(j, score + _off(_asymmetry(points[:, : j[2] + 1]), 0.0, 0.06)) for score, j in best]
 
 
 # Bodies
@@ -425,6 +433,7 @@ def _fingers(rig: RigSpec, body: Body, side: int) -> dict[str, tuple[int, ...]]:
     hand = path[k]
     wrist, arm = rig.heads[hand], body.arms.length
     chains: list[list[int]] = []
+    whole: dict[int, list[int]] = {}
 
     def collect(bone: int, before: list[int]) -> None:
         here = [*before, bone]
@@ -436,13 +445,17 @@ def _fingers(rig: RigSpec, body: Body, side: int) -> dict[str, tuple[int, ...]]:
 
     for c in rig.children[hand]:
         collect(c, [])
-    chains = [_knuckles(rig, c, wrist) for c in chains if len(c) >= 2]
-    chains = [c for c in chains if len(c) >= 2 and np.linalg.norm(rig.heads[c[-1]] - wrist) < 0.6 * arm]
+    for chain in [c for c in chains if len(c) >= 2]:
+        whole[chain[-1]] = chain
+    chains = [_knuckles(rig, c, wrist) for c in whole.values()]
+    chains = [c for c in chains if np.linalg.norm(rig.heads[c[-1]] - wrist) < 0.6 * arm]
     if not 3 <= len(chains) <= 5:
         return {}
     order = _from_the_thumb(rig, chains, wrist)
     if order is None:
         return {}
+    # The thumb has no metacarpal that could be left out: its first bone begins at the wrist.
+    order[0] = whole[order[0][-1]]
     return {f: tuple(c[:3]) for f, c in zip(FINGERS, order, strict=False)}
 
 
@@ -476,13 +489,15 @@ def _from_the_thumb(rig: RigSpec, chains: list[list[int]], wrist: Array) -> list
     thumb = best[1]
     others = [i for i in range(len(chains)) if i != thumb]
     along = directions[others].mean(0)
-    flat = bases[others] - bases[others].mean(0)
+    # Several joints a finger: one knuckle alone may be out of line.
+    places = np.array([rig.heads[c[:3]].mean(0) for c in chains])
+    flat = places[others] - places[others].mean(0)
     flat = flat - (flat @ along)[:, None] * along / max(float(along @ along), 1e-12)
     across = np.linalg.svd(flat)[2][0]
-    towards = rig.heads[chains[thumb][-1]] - bases[others].mean(0)
+    towards = rig.heads[chains[thumb][-1]] - places[others].mean(0)
     if float(across @ towards) < 0:
         across = -across
-    return [chains[thumb], *(chains[i] for i in sorted(others, key=lambda i: -float(bases[i] @ across)))]
+    return [chains[thumb], *(chains[i] for i in sorted(others, key=lambda i: -float(places[i] @ across)))]
 
 
 # The result
