@@ -62,7 +62,11 @@ Control = Follow | Twist | Pole
 
 @dataclass(frozen=True)
 class Limb:
-    """The two ways to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest."""
+    """The two ways to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest.
+
+    Bones in `ik_unstretched` have their own `ik_stretch` keyed to 0: Blender's solver else makes up for a part of every
+    bend by squeezing the bones (2.7 degrees at knees of Rigify's rigs), even where the goal is within reach.
+    """
 
     name: str
     fk: tuple[Control, ...]
@@ -70,6 +74,7 @@ class Limb:
     fk_properties: dict[tuple[str, str], float]
     ik_properties: dict[tuple[str, str], float]
     ik_neutral: tuple[str, ...]
+    ik_unstretched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ class ControlPlan:
 class ControlKeys:
     """What one bone is keyed with. Arrays have N rows, or one where the control only rests.
 
-    `rotation` is in the bone's own mode, which `channel` names as Blender does; `properties` are held throughout.
+    `rotation` is in the bone's own mode, which `channel` names as Blender does. Custom `properties` and Blender's own
+    `settings` of the bone, such as ik_stretch, are held throughout.
     """
 
     bone: str
@@ -103,6 +109,7 @@ class ControlKeys:
     channel: str = "rotation_quaternion"
     scale: Array | None = None
     properties: tuple[tuple[str, float], ...] = ()
+    settings: tuple[tuple[str, float], ...] = ()
 
 
 # --- layouts: files to plans ---------------------------------------------------------------------------------------
@@ -247,6 +254,7 @@ def _limb(
         fk_properties=_present({(switch, n): v for n, v in entry["fk"].items()}, properties),
         ik_properties=_present({(switch, n): v for n, v in entry["ik"].items()}, properties),
         ik_neutral=tuple(n for n in map(named, entry["ik_neutral"]) if n in parents),
+        ik_unstretched=tuple(n for n in map(named, entry["ik_unstretched"]) if n in parents),
     )
 
 
@@ -275,18 +283,16 @@ def _finger(
 # --- the body ------------------------------------------------------------------------------------------------------
 
 
-def body_matrices(body: RigSpec, rotations: Array, pelvis: str, path: Array) -> Array:
-    """(N, B, 4, 4) of body bones from armature-space rotations (N, B, 3, 3) and the path (N, 3) of the pelvis's head.
-
-    A root above the pelvis turns as it is told and stays where it is: the pelvis's path is the character's.
-    """
+def body_matrices(body: RigSpec, rotations: Array, pelvis: str, path: Array, root_path: Array | None = None) -> Array:
+    """(N, B, 4, 4) of body bones from armature-space rotations (N, B, 3, 3) and paths (N, 3) of the heads of the pelvis
+    and, if it moves at all, the root."""
     out = np.tile(np.eye(4), (*rotations.shape[:2], 1, 1))
     out[..., :3, :3] = rotations
     for b, parent in enumerate(body.parents):
         if body.names[b] == pelvis:
             out[:, b, :3, 3] = path
         elif parent < 0:
-            out[:, b, :3, 3] = body.heads[b]
+            out[:, b, :3, 3] = body.heads[b] if root_path is None else root_path
         else:
             turned = rotations[:, parent] @ body.rest[parent, :3, :3].T
             out[:, b, :3, 3] = out[:, parent, :3, 3] + turned @ (body.heads[b] - body.heads[parent])
@@ -306,6 +312,8 @@ def spread_frames(features: Array, count: int) -> NDArray[np.intp]:
 # --- what a control hangs on ---------------------------------------------------------------------------------------
 
 ANGLE_TOLERANCE = np.radians(0.05)
+BETWEEN_TOLERANCE = np.radians(0.3)
+"""What lies between two bones are tweaks, whose twist is all that hangs on this."""
 
 
 @dataclass(frozen=True)
@@ -333,6 +341,94 @@ def learn_rigid(x: Array, candidates: Mapping[str, Array], distance_tolerance: f
         return None
     a, b = candidates[turn[1]], candidates[move[1]]
     return Rigid(turn[1], _mean_rotation(_relative_turn(x, a)), move[1], _relative_move(x, b).mean(0))
+
+
+@dataclass(frozen=True)
+class Between:
+    """X lies between two things: its rotation on the shortest way from one to the other, its head on a mixture."""
+
+    first: str
+    second: str
+    share: float
+    """0 is the first, 1 the second."""
+    turns: tuple[Array, Array]
+    share_moved: float
+    offsets: tuple[Array, Array]
+
+    def matrices(self, known: Callable[[str], Array]) -> Array:
+        a, b = known(self.first), known(self.second)
+        out = a.copy()
+        out[..., :3, :3] = _between(a[..., :3, :3] @ self.turns[0], b[..., :3, :3] @ self.turns[1], self.share)
+        out[..., :3, 3] = a[..., :3, 3] + self.share_moved * (b[..., :3, 3] - a[..., :3, 3])
+        for m, offset in zip((a, b), self.offsets, strict=True):
+            out[..., :3, 3] += m[..., :3, :3] @ offset
+        return out
+
+
+NEAREST = 6
+"""Pairs are tried among this many candidates, those that X is nearest to being rigid to."""
+
+
+def learn_between(x: Array, candidates: Mapping[str, Array], distance_tolerance: float) -> Between | None:
+    """Which two candidates (S, 4, 4) the sampled (S, 4, 4) x lies between; None if between none."""
+    if len(x) < 6:  # too few to tell
+        return None
+    near = sorted(candidates, key=lambda n: _turn_error(x, candidates[n]))[:NEAREST]
+    for k, first in enumerate(near):
+        for second in near[k + 1 :]:
+            a, b = candidates[first], candidates[second]
+            share, turns, turn_error = _fit_turn(x, a, b)
+            if turn_error > BETWEEN_TOLERANCE:
+                continue
+            share_moved, offsets, move_error = _fit_move(x, a, b)
+            if move_error <= distance_tolerance:
+                return Between(first, second, share, turns, share_moved, offsets)
+    return None
+
+
+def _between(a: Array, b: Array, share: float) -> Array:
+    return a @ _exp(share * _log(np.swapaxes(a, -1, -2) @ b))
+
+
+def _log(m: Array) -> Array:
+    """(..., 3) rotation vectors of rotations of less than a half turn."""
+    skew = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1) / 2
+    sine = np.linalg.norm(skew, axis=-1)
+    angle = np.arctan2(sine, (np.trace(m, axis1=-2, axis2=-1) - 1) / 2)
+    return skew * np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 1.0)[..., None]
+
+
+def _exp(v: Array) -> Array:
+    angle = np.linalg.norm(v, axis=-1)[..., None, None]
+    k = _cross_matrices(v)
+    return np.eye(3) + np.sinc(angle / np.pi) * k + np.sinc(angle / (2 * np.pi)) ** 2 / 2 * k @ k
+
+
+def _fit_turn(x: Array, a: Array, b: Array, rounds: int = 6) -> tuple[float, tuple[Array, Array], float]:
+    """Share and fixed turns with which rotations lie between those of a and b, and the greatest angle left over."""
+    turns = [_mean_rotation(_relative_turn(x, m)) for m in (a, b)]
+
+    def left(p: Array) -> Array:
+        got = _between(a[:, :3, :3] @ turns[0] @ _exp(p[:3]), b[:, :3, :3] @ turns[1] @ _exp(p[3:6]), 0.5 + p[6])
+        return _log(np.swapaxes(x[:, :3, :3], -1, -2) @ got).ravel()
+
+    p = np.zeros(7)
+    for _ in range(rounds):
+        now = left(p)
+        slope = np.stack([(left(p + step) - now) / 1e-6 for step in 1e-6 * np.eye(7)], -1)
+        p = p - np.linalg.lstsq(slope, now, rcond=1e-9)[0]
+    error = float(np.linalg.norm(left(p).reshape(-1, 3), axis=1).max())
+    return 0.5 + float(p[6]), (turns[0] @ _exp(p[:3]), turns[1] @ _exp(p[3:6])), error
+
+
+def _fit_move(x: Array, a: Array, b: Array) -> tuple[float, tuple[Array, Array], float]:
+    goal = (x[:, :3, 3] - a[:, :3, 3]).ravel()
+    factors = np.concatenate(
+        [(b[:, :3, 3] - a[:, :3, 3]).reshape(-1, 1), a[:, :3, :3].reshape(-1, 3), b[:, :3, :3].reshape(-1, 3)], 1
+    )
+    p = np.linalg.lstsq(factors, goal, rcond=1e-9)[0]
+    error = float(np.linalg.norm((factors @ p - goal).reshape(-1, 3), axis=1).max())
+    return float(p[0]), (p[1:4], p[4:7]), error
 
 
 def _relative_turn(x: Array, by: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import bpy
@@ -26,6 +27,7 @@ from ..controls import (
     angles_between,
     find_layout,
     follow_matrices,
+    learn_between,
     learn_rigid,
     levels,
     make_plan,
@@ -74,7 +76,7 @@ def solve_controls(
     """
     _require_evaluable(armature)
     limbs = limbs or {}
-    controls, properties, neutral = _chosen(plan, limbs)
+    controls, neutral, held = _chosen(plan, limbs)
     body = body_spec(armature, plan)
     names = {c.control: c for c in controls}
     tolerance = 1e-4 * max(float(np.ptp(body.heads[:, 2])), 1e-6) / 1.7
@@ -82,7 +84,7 @@ def solve_controls(
     # Control names may be body names as well (the root): what is keyed counts.
     samples = spread_frames(wanted[:, :, :3].reshape(len(wanted), -1), SAMPLES)
     needs = _needs(armature)
-    done: dict[str, ControlKeys] = {b: ControlKeys(b, properties=v) for b, v in _by_bone(properties).items()}
+    done = dict(held)
     resting = [n for n in dict.fromkeys((*names, *neutral, *plan.tweaks)) if n in armature.pose.bones]
     with _own_scene(armature) as scene:
         for level in levels(names, needs):
@@ -91,7 +93,10 @@ def solve_controls(
             hangs: dict[str, Array] = {}
             for c, name in enumerate(level):
                 reach = _reach(name, needs) & known.keys()
-                model = learn_rigid(sampled[:, c], {n: known[n][samples] for n in ("", *reach)}, tolerance)
+                candidates = {n: known[n][samples] for n in ("", *sorted(reach))}
+                model = learn_rigid(sampled[:, c], candidates, tolerance) or learn_between(
+                    sampled[:, c], candidates, tolerance
+                )
                 if model:
                     hangs[name] = model.matrices(known.__getitem__)
                 else:
@@ -102,12 +107,10 @@ def solve_controls(
             for name in level:
                 keys, known[name] = _keys(armature, names[name], body, wanted, hangs[name])
                 if not (isinstance(names[name], Twist) and _at_rest(keys, tolerance)):
-                    held = done[name].properties if name in done else ()
-                    done[name] = ControlKeys(
-                        name, keys.location, keys.rotation, keys.channel, keys.scale, properties=held
-                    )
-    for name in dict.fromkeys((*neutral, *(t for t in plan.tweaks if t not in done and _is_moved(armature, t)))):
-        done.setdefault(name, _rest_keys(armature, name))
+                    done[name] = _with_values(keys, held)
+    moved = [n for n in plan.tweaks if n not in done and _is_moved(armature, n)]
+    for name in dict.fromkeys((*neutral, *moved)):
+        done[name] = _with_values(_rest_keys(armature, name), held)
     return list(done.values())
 
 
@@ -123,9 +126,9 @@ def write_controls(armature: Any, keys: Sequence[ControlKeys], frames: NDArray[A
                 still = len(values) == 1
                 times = first if still else frames
                 write_keys(make, f"{path}.{channel}", key.bone, times, values, held[: len(times)] | still)
-        for prop, value in key.properties:
-            target = f'{path}["{bpy.utils.escape_identifier(prop)}"]'
-            write_keys(make, target, key.bone, first, np.array([[value]]), np.ones(1, bool))
+        custom = [(f'["{bpy.utils.escape_identifier(n)}"]', v) for n, v in key.properties]
+        for end, value in (*custom, *((f".{n}", v) for n, v in key.settings)):
+            write_keys(make, path + end, key.bone, first, np.array([[value]]), np.ones(1, bool))
     return armature.animation_data.action
 
 
@@ -144,25 +147,29 @@ def _require_evaluable(armature: Any) -> None:
 
 def _chosen(
     plan: ControlPlan, limbs: dict[str, str]
-) -> tuple[list[Control], dict[tuple[str, str], float], tuple[str, ...]]:
-    """Controls to key, properties to set and controls to rest."""
+) -> tuple[list[Control], tuple[str, ...], dict[str, ControlKeys]]:
+    """Controls to key, controls to rest, and by bone the values that are held throughout."""
     controls, properties, neutral = list(plan.controls), dict(plan.properties), list(plan.neutral)
+    unstretched: list[str] = []
     for name, limb in plan.limbs.items():
         if limbs.get(name, "fk") == "ik":
             controls += limb.ik
             properties |= limb.ik_properties
             neutral += limb.ik_neutral
+            unstretched += limb.ik_unstretched
         else:
             controls += limb.fk
             properties |= limb.fk_properties
-    return controls, properties, tuple(neutral)
-
-
-def _by_bone(properties: dict[tuple[str, str], float]) -> dict[str, tuple[tuple[str, float], ...]]:
-    out: dict[str, tuple[tuple[str, float], ...]] = {}
+    held = {n: ControlKeys(n, settings=(("ik_stretch", 0.0),)) for n in unstretched}
     for (bone, name), value in properties.items():
-        out[bone] = (*out.get(bone, ()), (name, value))
-    return out
+        before = held.get(bone, ControlKeys(bone))
+        held[bone] = replace(before, properties=(*before.properties, (name, value)))
+    return controls, tuple(neutral), held
+
+
+def _with_values(keys: ControlKeys, held: dict[str, ControlKeys]) -> ControlKeys:
+    values = held.get(keys.bone, ControlKeys(keys.bone))
+    return replace(keys, properties=values.properties, settings=values.settings)
 
 
 def _needs(armature: Any) -> dict[str, set[str]]:
@@ -291,13 +298,11 @@ def _evaluate(
     frames = np.arange(1.0, len(at) + 1)
     at_rest = [_rest_keys(armature, n) for n in resting]
     cut = [
-        ControlKeys(
-            k.bone,
-            np.zeros((1, 3)) if k.location is None else _rows(k.location, at),
-            None if k.rotation is None else _rows(k.rotation, at),
-            k.channel,
-            np.ones((1, 3)),
-            k.properties,
+        replace(
+            k,
+            location=np.zeros((1, 3)) if k.location is None else _rows(k.location, at),
+            rotation=None if k.rotation is None else _rows(k.rotation, at),
+            scale=np.ones((1, 3)),
         )
         for k in done.values()
     ]
