@@ -1,0 +1,629 @@
+"""Control rigs as data, and the mathematics of keying their controls. NumPy only, no bpy.
+
+A control's evaluated matrix is X · basis: X comes from higher controls, through whatever bones and constraints the rig
+has in between. All that must be known to key it is X, and X mostly is rigid to something already known.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pose import matrix_quaternions
+from .rig import Array, RigSpec
+
+LAYOUTS = Path(__file__).parent / "control_rigs"
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A control that turns as the mean of body bones `rotate` and carries the head of body bone `anchor` rigidly.
+
+    With `end`, the control points from the anchor to that bone's head, as a neck of one control over several bones
+    does. Only with `location` is it moved; else it lies where the rig puts it.
+    """
+
+    control: str
+    rotate: tuple[str, ...]
+    anchor: str
+    end: str | None = None
+    location: bool = False
+
+
+@dataclass(frozen=True)
+class Twist:
+    """A tweak at the head of a body bone whose stretched deform bone would else have the twist of its neighbour."""
+
+    control: str
+    bone: str
+    location: bool = False
+
+
+@dataclass(frozen=True)
+class Pole:
+    """A pole target; `solver` is the bone whose IK constraint looks at it."""
+
+    control: str
+    solver: str
+    upper: str
+    lower: str
+    end: str
+
+
+Control = Follow | Twist | Pole
+
+
+@dataclass(frozen=True)
+class Limb:
+    """The two ways to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest.
+
+    Bones in `ik_unstretched` have their own `ik_stretch` keyed to 0: Blender's solver else makes up for a part of every
+    bend by squeezing the bones (2.7 degrees at knees of Rigify's rigs), even where the goal is within reach.
+    """
+
+    name: str
+    fk: tuple[Control, ...]
+    ik: tuple[Control, ...]
+    fk_properties: dict[tuple[str, str], float]
+    ik_properties: dict[tuple[str, str], float]
+    ik_neutral: tuple[str, ...]
+    ik_unstretched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ControlPlan:
+    """How one control rig is keyed. `body` are its body bones with their parents in the body (parents first), `slots`
+    which of them fill which slots; `controls` and `properties` are keyed whatever the limbs do; `neutral` controls are
+    keyed at rest, and `tweaks` too where somebody moved them."""
+
+    rig: str
+    body: dict[str, str | None]
+    slots: dict[str, tuple[str, ...]]
+    root: str
+    pelvis: str
+    controls: tuple[Control, ...]
+    limbs: dict[str, Limb]
+    properties: dict[tuple[str, str], float]
+    neutral: tuple[str, ...]
+    tweaks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ControlKeys:
+    """What one bone is keyed with. Arrays have N rows, or one where the control only rests.
+
+    `rotation` is in the bone's own mode, which `channel` names as Blender does. Custom `properties` and Blender's own
+    `settings` of the bone, such as ik_stretch, are held throughout.
+    """
+
+    bone: str
+    location: Array | None = None
+    rotation: Array | None = None
+    channel: str = "rotation_quaternion"
+    scale: Array | None = None
+    properties: tuple[tuple[str, float], ...] = ()
+    settings: tuple[tuple[str, float], ...] = ()
+
+
+# --- layouts: files to plans ---------------------------------------------------------------------------------------
+
+
+@cache
+def read_layouts() -> tuple[dict[str, Any], ...]:
+    return tuple(tomllib.loads(p.read_text("utf-8")) for p in sorted(LAYOUTS.glob("*.toml")))
+
+
+def find_layout(names: Collection[str], properties: Collection[tuple[str, str]]) -> dict[str, Any] | None:
+    """The layout of a rig with these bones and these custom properties (bone, name) on them."""
+    for layout in read_layouts():
+        wanted = {(b, p) for b, p in layout["requires_properties"]}
+        if set(layout["requires"]) <= set(names) and wanted <= set(properties):
+            return layout
+    return None
+
+
+def make_plan(
+    layout: dict[str, Any],
+    parents: Mapping[str, str | None],
+    properties: Collection[tuple[str, str]],
+) -> ControlPlan:
+    """Fit a layout to a rig with these bones (name -> parent) and custom properties."""
+    body: dict[str, str | None] = {layout["root"]: None}
+    slots: dict[str, tuple[str, ...]] = {"root": (layout["root"],)}
+    controls: list[Control] = [Follow(layout["root"], (layout["root"],), layout["root"], location=True)]
+    controls += _spine(layout, parents, body, slots)
+    limbs: dict[str, Limb] = {}
+    for side in "LR":
+        for single in layout["single"]:
+            bone, control = (single[k].format(side=side) for k in ("body", "control"))
+            if bone in parents and control in parents:
+                body[bone] = slots["spine"][-1] if slots["spine"] else slots["pelvis"][0]
+                slots[f"{side.lower()}_{single['slot']}"] = (bone,)
+                controls.append(Follow(control, (bone,), bone))
+        for entry in layout["limbs"]:
+            limb = _limb(entry, side, parents, properties, body, slots)
+            limbs[limb.name] = limb
+        for entry in layout["fingers"]:
+            controls += _finger(entry, side, parents, body, slots)
+    return ControlPlan(
+        rig=layout["name"],
+        body=body,
+        slots=slots,
+        root=layout["root"],
+        pelvis=layout["spine"]["body"],
+        controls=tuple(controls),
+        limbs=limbs,
+        properties=_present(
+            {(e["bone"], n): v for e in layout["properties"] for n, v in e["values"].items()}, properties
+        ),
+        neutral=tuple(n for n in layout["neutral"] if n in parents),
+        tweaks=tuple(n for n in parents if "tweak" in n and not n.startswith("MCH-")),
+    )
+
+
+def _present(
+    values: dict[tuple[str, str], float], properties: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], float]:
+    return {k: float(v) for k, v in values.items() if k in properties}
+
+
+def _chain(first: str, names: Collection[str]) -> list[str]:
+    """`first`, `first`.001, ... as far as they go."""
+    out = [first] if first in names else []
+    while out and f"{first}.{len(out):03d}" in names:
+        out.append(f"{first}.{len(out):03d}")
+    return out
+
+
+def _spine(
+    layout: dict[str, Any],
+    parents: Mapping[str, str | None],
+    body: dict[str, str | None],
+    slots: dict[str, tuple[str, ...]],
+) -> list[Control]:
+    """Controls of the trunk from torso to head; fills body and slots.
+
+    The trunk hangs on its pivot: below it, each control turns its bone about that bone's upper end. So the torso has to
+    bring the pivot to its place, and turns alone do the rest. Deform bones stretch from tweak to tweak, and some tweaks
+    turn with a neighbour: these are twisted back.
+    """
+    data = layout["spine"]
+    bones = _chain(data["body"], parents)
+    driven = _chain(data["control"], parents)
+    tweaks = _chain(data["tweak"], parents)
+    for i, bone in enumerate(bones):
+        body[bone] = bones[i - 1] if i else layout["root"]
+    trunk = bones[: len(driven)]
+    above = bones[len(driven) :]
+    slots["pelvis"], slots["spine"] = (bones[0],), tuple(trunk[1:])
+    pivot = driven.index(str(parents[data["pivot"]])) if parents.get(data["pivot"]) in driven else 0
+    out: list[Control] = [Follow(data["torso"], (bones[0],), bones[pivot], location=True)]
+    out += [Follow(c, (b,), b) for b, c in zip(trunk, driven, strict=True)]
+    out += [Twist(t, b) for b, t in zip(trunk, tweaks, strict=False)]
+    if above and data["head"] in parents:
+        neck, head = above[:-1], above[-1]
+        slots["neck"], slots["head"] = tuple(neck), (head,)
+        if neck and data["neck"] in parents:
+            out.append(Follow(data["neck"], tuple(neck), neck[0], head))
+            inner = zip(neck, tweaks[len(trunk) :], strict=False)
+            out += [Twist(t, b, location=b != neck[0]) for b, t in inner]
+        out.append(Follow(data["head"], (head,), head, location=len(neck) > 1))
+    return out
+
+
+def _limb(
+    entry: dict[str, Any],
+    side: str,
+    parents: Mapping[str, str | None],
+    properties: Collection[tuple[str, str]],
+    body: dict[str, str | None],
+    slots: dict[str, tuple[str, ...]],
+) -> Limb:
+    def named(text: str) -> str:
+        return text.format(side=side)
+
+    def first(options: Sequence[str]) -> str | None:
+        return next((n for n in map(named, options) if n in parents), None)
+
+    bones = [named(b) for b in entry["body"] if named(b) in parents]
+    arm = entry["name"] == "arm"
+    carrier = slots.get(f"{side.lower()}_clavicle", (slots["spine"] or slots["pelvis"])[-1:])[0]
+    for i, (bone, slot) in enumerate(zip(bones, entry["slots"], strict=False)):
+        body[bone] = bones[i - 1] if i else carrier if arm else slots["pelvis"][0]
+        slots[f"{side.lower()}_{slot}"] = (bone,)
+    found = [(b, first(options)) for b, options in zip(bones, entry["fk_controls"], strict=False)]
+    ik: list[Control] = [
+        Follow(named(entry["ik_end"]), (bones[2],), bones[2], location=True),
+        Pole(named(entry["pole"]), named(entry["ik_solver"]), bones[0], bones[1], bones[2]),
+    ]
+    toe = first(entry.get("ik_toe", ()))
+    if toe and len(bones) > 3:
+        ik.append(Follow(toe, (bones[3],), bones[3]))
+    switch = named(entry["switch"])
+    return Limb(
+        name=f"{side.lower()}_{entry['name']}",
+        fk=tuple(Follow(c, (b,), b) for b, c in found if c),
+        ik=tuple(ik),
+        fk_properties=_present({(switch, n): v for n, v in entry["fk"].items()}, properties),
+        ik_properties=_present({(switch, n): v for n, v in entry["ik"].items()}, properties),
+        ik_neutral=tuple(n for n in map(named, entry["ik_neutral"]) if n in parents),
+        ik_unstretched=tuple(n for n in map(named, entry["ik_unstretched"]) if n in parents),
+    )
+
+
+def _finger(
+    entry: dict[str, Any],
+    side: str,
+    parents: Mapping[str, str | None],
+    body: dict[str, str | None],
+    slots: dict[str, tuple[str, ...]],
+) -> list[Control]:
+    out: list[Control] = []
+    above = slots[f"{side.lower()}_hand"][0]
+    bones: list[str] = []
+    for number in ("01", "02", "03"):
+        bone, control = (f"{entry[k]}.{number}.{side}" for k in ("body", "control"))
+        if bone in parents and control in parents:
+            body[bone] = above
+            bones.append(bone)
+            out.append(Follow(control, (bone,), bone))
+            above = bone
+    if bones:
+        slots[f"{side.lower()}_{entry['slot']}"] = tuple(bones)
+    return out
+
+
+# --- the body ------------------------------------------------------------------------------------------------------
+
+
+def body_matrices(body: RigSpec, rotations: Array, pelvis: str, path: Array, root_path: Array | None = None) -> Array:
+    """(N, B, 4, 4) of body bones from armature-space rotations (N, B, 3, 3) and paths (N, 3) of the heads of the pelvis
+    and, if it moves at all, the root."""
+    out = np.tile(np.eye(4), (*rotations.shape[:2], 1, 1))
+    out[..., :3, :3] = rotations
+    for b, parent in enumerate(body.parents):
+        if body.names[b] == pelvis:
+            out[:, b, :3, 3] = path
+        elif parent < 0:
+            out[:, b, :3, 3] = body.heads[b] if root_path is None else root_path
+        else:
+            turned = rotations[:, parent] @ body.rest[parent, :3, :3].T
+            out[:, b, :3, 3] = out[:, parent, :3, 3] + turned @ (body.heads[b] - body.heads[parent])
+    return out
+
+
+def spread_frames(features: Array, count: int) -> NDArray[np.intp]:
+    """Up to `count` of N frames (N, D) that differ most: each next is the farthest from all before."""
+    chosen = [0]
+    distance = np.linalg.norm(features - features[0], axis=1)
+    while len(chosen) < min(count, len(features)) and distance.max() > 1e-9:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(features - features[chosen[-1]], axis=1))
+    return np.sort(np.array(chosen))
+
+
+# --- what a control hangs on ---------------------------------------------------------------------------------------
+
+ANGLE_TOLERANCE = np.radians(0.05)
+BETWEEN_TOLERANCE = np.radians(0.3)
+"""What lies between two bones are tweaks, whose twist is all that hangs on this."""
+
+
+@dataclass(frozen=True)
+class Rigid:
+    """X turns with one thing and moves with another (names, or "" for the armature), each at a fixed offset."""
+
+    turns_with: str
+    turn: Array
+    moves_with: str
+    offset: Array
+
+    def matrices(self, known: Callable[[str], Array]) -> Array:
+        out = known(self.turns_with).copy()
+        out[..., :3, :3] = out[..., :3, :3] @ self.turn
+        carrier = known(self.moves_with)
+        out[..., :3, 3] = carrier[..., :3, 3] + carrier[..., :3, :3] @ self.offset
+        return out
+
+
+def learn_rigid(x: Array, candidates: Mapping[str, Array], distance_tolerance: float) -> Rigid | None:
+    """What the sampled (S, 4, 4) x is rigid to among candidates (S, 4, 4); None where it is to nothing."""
+    turn = min((_turn_error(x, m), n) for n, m in candidates.items())
+    move = min((_move_error(x, m), n) for n, m in candidates.items())
+    if turn[0] > ANGLE_TOLERANCE or move[0] > distance_tolerance:
+        return None
+    a, b = candidates[turn[1]], candidates[move[1]]
+    return Rigid(turn[1], _mean_rotation(_relative_turn(x, a)), move[1], _relative_move(x, b).mean(0))
+
+
+@dataclass(frozen=True)
+class Between:
+    """X lies between two things: its rotation on the shortest way from one to the other, its head on a mixture."""
+
+    first: str
+    second: str
+    share: float
+    """0 is the first, 1 the second."""
+    turns: tuple[Array, Array]
+    share_moved: float
+    offsets: tuple[Array, Array]
+
+    def matrices(self, known: Callable[[str], Array]) -> Array:
+        a, b = known(self.first), known(self.second)
+        out = a.copy()
+        out[..., :3, :3] = _between(a[..., :3, :3] @ self.turns[0], b[..., :3, :3] @ self.turns[1], self.share)
+        out[..., :3, 3] = a[..., :3, 3] + self.share_moved * (b[..., :3, 3] - a[..., :3, 3])
+        for m, offset in zip((a, b), self.offsets, strict=True):
+            out[..., :3, 3] += m[..., :3, :3] @ offset
+        return out
+
+
+NEAREST = 6
+"""Pairs are tried among this many candidates, those that X is nearest to being rigid to."""
+
+
+def learn_between(x: Array, candidates: Mapping[str, Array], distance_tolerance: float) -> Between | None:
+    """Which two candidates (S, 4, 4) the sampled (S, 4, 4) x lies between; None if between none."""
+    if len(x) < 6:  # too few to tell
+        return None
+    near = sorted(candidates, key=lambda n: _turn_error(x, candidates[n]))[:NEAREST]
+    for k, first in enumerate(near):
+        for second in near[k + 1 :]:
+            a, b = candidates[first], candidates[second]
+            share, turns, turn_error = _fit_turn(x, a, b)
+            if turn_error > BETWEEN_TOLERANCE:
+                continue
+            share_moved, offsets, move_error = _fit_move(x, a, b)
+            if move_error <= distance_tolerance:
+                return Between(first, second, share, turns, share_moved, offsets)
+    return None
+
+
+def _between(a: Array, b: Array, share: float) -> Array:
+    return a @ _exp(share * _log(np.swapaxes(a, -1, -2) @ b))
+
+
+def _log(m: Array) -> Array:
+    """(..., 3) rotation vectors of rotations of less than a half turn."""
+    skew = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1) / 2
+    sine = np.linalg.norm(skew, axis=-1)
+    angle = np.arctan2(sine, (np.trace(m, axis1=-2, axis2=-1) - 1) / 2)
+    return skew * np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 1.0)[..., None]
+
+
+def _exp(v: Array) -> Array:
+    angle = np.linalg.norm(v, axis=-1)[..., None, None]
+    k = _cross_matrices(v)
+    return np.eye(3) + np.sinc(angle / np.pi) * k + np.sinc(angle / (2 * np.pi)) ** 2 / 2 * k @ k
+
+
+def _fit_turn(x: Array, a: Array, b: Array, rounds: int = 6) -> tuple[float, tuple[Array, Array], float]:
+    """Share and fixed turns with which rotations lie between those of a and b, and the greatest angle left over."""
+    turns = [_mean_rotation(_relative_turn(x, m)) for m in (a, b)]
+
+    def left(p: Array) -> Array:
+        got = _between(a[:, :3, :3] @ turns[0] @ _exp(p[:3]), b[:, :3, :3] @ turns[1] @ _exp(p[3:6]), 0.5 + p[6])
+        return _log(np.swapaxes(x[:, :3, :3], -1, -2) @ got).ravel()
+
+    p = np.zeros(7)
+    for _ in range(rounds):
+        now = left(p)
+        slope = np.stack([(left(p + step) - now) / 1e-6 for step in 1e-6 * np.eye(7)], -1)
+        p = p - np.linalg.lstsq(slope, now, rcond=1e-9)[0]
+    error = float(np.linalg.norm(left(p).reshape(-1, 3), axis=1).max())
+    return 0.5 + float(p[6]), (turns[0] @ _exp(p[:3]), turns[1] @ _exp(p[3:6])), error
+
+
+def _fit_move(x: Array, a: Array, b: Array) -> tuple[float, tuple[Array, Array], float]:
+    goal = (x[:, :3, 3] - a[:, :3, 3]).ravel()
+    factors = np.concatenate(
+        [(b[:, :3, 3] - a[:, :3, 3]).reshape(-1, 1), a[:, :3, :3].reshape(-1, 3), b[:, :3, :3].reshape(-1, 3)], 1
+    )
+    p = np.linalg.lstsq(factors, goal, rcond=1e-9)[0]
+    error = float(np.linalg.norm((factors @ p - goal).reshape(-1, 3), axis=1).max())
+    return float(p[0]), (p[1:4], p[4:7]), error
+
+
+def _relative_turn(x: Array, by: Array) -> Array:
+    return np.swapaxes(by[:, :3, :3], -1, -2) @ x[:, :3, :3]
+
+
+def _relative_move(x: Array, by: Array) -> Array:
+    return np.einsum("sji,sj->si", by[:, :3, :3], x[:, :3, 3] - by[:, :3, 3])
+
+
+def _turn_error(x: Array, by: Array) -> float:
+    relative = _relative_turn(x, by)
+    return float(angles_between(relative, _mean_rotation(relative)).max())
+
+
+def _move_error(x: Array, by: Array) -> float:
+    relative = _relative_move(x, by)
+    return float(np.linalg.norm(relative - relative.mean(0), axis=1).max())
+
+
+def _mean_rotation(m: Array, axis: int = 0) -> Array:
+    """The rotation nearest to all."""
+    u, _, vt = np.linalg.svd(m.mean(axis))
+    u[..., -1] *= np.linalg.det(u @ vt)[..., None]
+    return u @ vt
+
+
+def angles_between(a: Array, b: Array) -> Array:
+    """Radians between rotations; from the difference, since the trace says nothing below a few thousandths."""
+    return 2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=(-2, -1)) / np.sqrt(8), 0, 1))
+
+
+def levels(controls: Collection[str], needs: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Controls in groups that need only controls of earlier groups; `needs` names what each bone looks at directly."""
+    depth: dict[str, int] = {}
+
+    def visit(bone: str, trail: frozenset[str]) -> int:
+        if bone in trail:  # a cycle: Blender breaks it somewhere, so may we
+            return 0
+        if bone not in depth:
+            below = [visit(n, trail | {bone}) for n in needs.get(bone, ())]
+            depth[bone] = max(below, default=0) + (bone in controls)
+        return depth[bone]
+
+    out: dict[int, list[str]] = {}
+    for control in controls:
+        out.setdefault(visit(control, frozenset()), []).append(control)
+    return [out[k] for k in sorted(out)]
+
+
+# --- where controls are wanted -------------------------------------------------------------------------------------
+
+
+def follow_matrices(follow: Follow, body: RigSpec, wanted: Array, rest: Array) -> Array:
+    """(N, 4, 4) of a control with this (4, 4) rest matrix that follows the wanted (N, B, 4, 4) body."""
+    index = [body.index(n) for n in follow.rotate]
+    deltas = wanted[:, index, :3, :3] @ np.swapaxes(body.rest[index, :3, :3], -1, -2)
+    delta = deltas[:, 0] if len(index) == 1 else _mean_rotation(deltas, 1)
+    anchor = body.index(follow.anchor)
+    if follow.end:
+        end = body.index(follow.end)
+        chord = wanted[:, end, :3, 3] - wanted[:, anchor, :3, 3]
+        delta = swings(delta @ (body.heads[end] - body.heads[anchor]), chord) @ delta
+    out = np.tile(np.eye(4), (len(wanted), 1, 1))
+    out[:, :3, :3] = delta @ rest[:3, :3]
+    out[:, :3, 3] = wanted[:, anchor, :3, 3] + delta @ (rest[:3, 3] - body.heads[anchor])
+    return out
+
+
+def swings(start: Array, end: Array) -> Array:
+    """(N, 3, 3) the smallest rotations that turn directions (N, 3) into others; half turns are not expected."""
+    a, b = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (start, end))
+    cosine = (a * b).sum(-1)[:, None, None]
+    k = _cross_matrices(np.cross(a, b))
+    return np.eye(3) + k + k @ k / (1 + np.maximum(cosine, -0.999999))
+
+
+def _cross_matrices(v: Array) -> Array:
+    out = np.zeros((*v.shape[:-1], 3, 3))
+    out[..., [2, 0, 1], [1, 2, 0]] = v
+    out[..., [1, 2, 0], [2, 0, 1]] = -v
+    return out
+
+
+def twist_matrices(x: Array, wanted: Array, location: bool) -> Array:
+    """(N, 4, 4) of a tweak that hangs at x (N, 4, 4), so that the bone stretched from it has the wanted (N, 4, 4) pose.
+
+    Stretching swings the tweak's Y axis onto the bone, so only a turn about Y is left to choose.
+    """
+    swung = swings(x[:, :3, 1], wanted[:, :3, 1]) @ x[:, :3, :3]
+    relative = np.swapaxes(swung, -1, -2) @ wanted[:, :3, :3]
+    angle = np.arctan2(relative[:, 0, 2] - relative[:, 2, 0], relative[:, 0, 0] + relative[:, 2, 2])
+    turn = np.tile(np.eye(3), (len(x), 1, 1))
+    turn[:, 0, 0] = turn[:, 2, 2] = np.cos(angle)
+    turn[:, 0, 2], turn[:, 2, 0] = np.sin(angle), -np.sin(angle)
+    out = x.copy()
+    out[:, :3, :3] = x[:, :3, :3] @ turn
+    if location:
+        out[:, :3, 3] = wanted[:, :3, 3]
+    return out
+
+
+STRAIGHT = (np.radians(3.0), np.radians(10.0))
+"""A limb bent less than the first shows no plane: its upper bone's twist alone tells where the pole is; one bent more
+than the second shows it well, and elbow and knee go where they are wanted."""
+
+
+def pole_matrices(pole: Pole, body: RigSpec, wanted: Array, rest: Array, angle: float) -> Array:
+    """(N, 4, 4) of a pole target with this rest matrix; `angle` is the IK constraint's pole angle.
+
+    Blender turns a limb about the line from its root to its end until the upper bone's axis at `angle` from X towards Z
+    looks at the pole. That axis is known from the wanted upper bone even when the limb is straight, so the pole never
+    jumps. Where the limb is bent otherwise than about the rig's own hinge, its plane counts.
+    """
+    upper, lower, end = (wanted[:, body.index(n)] for n in (pole.upper, pole.lower, pole.end))
+    root, elbow, tip = (m[:, :3, 3] for m in (upper, lower, end))
+    along = _unit(tip - root)
+    hinge = _rest_hinge(pole, body)
+    turned = upper[:, :3, :3] @ hinge
+    plane = np.cross(elbow - root, tip - elbow)
+    bend = np.arctan2(np.linalg.norm(plane, axis=-1), ((elbow - root) * (tip - elbow)).sum(-1))
+    weight = np.clip((bend - STRAIGHT[0]) / (STRAIGHT[1] - STRAIGHT[0]), 0, 1)
+    weight = weight * weight * (3 - 2 * weight)
+    axis = _unit(elbow - root)
+    # A plane that looks the other way is a limb bent backwards: no turn of the limb about itself.
+    normal = plane * np.where((plane * turned).sum(-1, keepdims=True) < 0, -1.0, 1.0)
+    twist = weight * np.arctan2((np.cross(turned, normal) * axis).sum(-1), (turned * normal).sum(-1))
+    up = upper[:, :3, :3] @ np.array([np.cos(angle), 0.0, np.sin(angle)])
+    up = _rotate_about(up, axis, twist)
+    out = np.tile(rest, (len(wanted), 1, 1))
+    reach = np.linalg.norm(body.heads[body.index(pole.end)] - body.heads[body.index(pole.upper)])
+    middle = root + along * ((elbow - root) * along).sum(-1, keepdims=True)
+    out[:, :3, 3] = middle + reach * _unit(up - along * (up * along).sum(-1, keepdims=True))
+    return out
+
+
+def _rest_hinge(pole: Pole, body: RigSpec) -> Array:
+    """(3,) axis about which the limb bends, in the upper bone's own space."""
+    u, lo, e = (body.index(n) for n in (pole.upper, pole.lower, pole.end))
+    normal = np.cross(_unit(body.heads[lo] - body.heads[u]), _unit(body.heads[e] - body.heads[lo]))
+    local = body.rest[u, :3, :3].T @ normal
+    if np.linalg.norm(local) < np.sin(np.radians(0.5)):
+        return np.array([1.0, 0.0, 0.0])
+    local[1] = 0.0
+    return _unit(local)
+
+
+def _unit(v: Array) -> Array:
+    return v / np.linalg.norm(v, axis=-1, keepdims=True)
+
+
+def _rotate_about(v: Array, axis: Array, angle: Array) -> Array:
+    c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    return v * c + np.cross(axis, v) * s + axis * (axis * v).sum(-1, keepdims=True) * (1 - c)
+
+
+# --- channels ------------------------------------------------------------------------------------------------------
+
+
+def rotation_values(m: Array, mode: str) -> tuple[str, Array]:
+    """Blender's channel name and (N, 4) or (N, 3) values for rotations (N, 3, 3), without jumps."""
+    if mode == "QUATERNION":
+        return "rotation_quaternion", matrix_quaternions(m)
+    if mode == "AXIS_ANGLE":
+        return "rotation_axis_angle", _axis_angles(matrix_quaternions(m))
+    return "rotation_euler", eulers(m, mode)
+
+
+def _axis_angles(q: Array) -> Array:
+    """(N, 4) angle and axis of quaternions; the axis is held where the angle vanishes."""
+    sine = np.linalg.norm(q[:, 1:], axis=-1)
+    good = sine > 1e-6
+    out = np.concatenate([2 * np.arctan2(sine, q[:, 0])[:, None], q[:, 1:] / np.maximum(sine, 1e-12)[:, None]], -1)
+    held = np.maximum.accumulate(np.where(good, np.arange(len(q)), -1))
+    out[:, 1:] = np.where((held >= 0)[:, None], out[np.maximum(held, 0), 1:], [0.0, 1.0, 0.0])
+    for n in range(1, len(out)):
+        if out[n, 1:] @ out[n - 1, 1:] < 0:
+            out[n] = -out[n]
+        out[n, 0] += 2 * np.pi * np.round((out[n - 1, 0] - out[n, 0]) / (2 * np.pi))
+    return out
+
+
+def eulers(m: Array, order: str) -> Array:
+    """(N, 3) Euler angles x, y, z in Blender's order of rotations (N, 3, 3), each nearest to the one before."""
+    i, j, k = ("XYZ".index(a) for a in order)
+    sign = 1.0 if (j - i) % 3 == 1 else -1.0
+    first = np.arctan2(sign * m[:, k, j], m[:, k, k])
+    second = np.arcsin(np.clip(-sign * m[:, k, i], -1, 1))
+    third = np.arctan2(sign * m[:, j, i], m[:, i, i])
+    other = np.stack([first + np.pi, np.pi - second, third + np.pi], -1)
+    both = np.stack([np.stack([first, second, third], -1), other], 1)
+    out = np.empty((len(m), 3))
+    last = np.zeros(3)
+    for n in range(len(m)):
+        near = both[n] + 2 * np.pi * np.round((last - both[n]) / (2 * np.pi))
+        last = near[np.abs(near - last).sum(1).argmin()]
+        out[n] = last
+    return out[:, np.argsort([i, j, k])]
