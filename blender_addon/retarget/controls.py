@@ -130,9 +130,7 @@ def find_layout(names: Collection[str], properties: Collection[tuple[str, str]])
 
 
 def make_plan(
-    layout: dict[str, Any],
-    parents: Mapping[str, str | None],
-    properties: Collection[tuple[str, str]],
+    layout: dict[str, Any], parents: Mapping[str, str | None], properties: Collection[tuple[str, str]]
 ) -> ControlPlan:
     """Fit a layout to a rig with these bones (name -> parent) and custom properties."""
     body: dict[str, str | None] = {layout["root"]: None}

@@ -74,7 +74,9 @@ def with_notes(mapping: Mapping) -> Mapping:
         if len(lacking) == 2:
             out.append(f"No {word}s were found: the animation will leave them out.")
         elif lacking:
-            out.append(f"No {'left' if lacking == ['l'] else 'right'} {word} was found: the animation will leave it out.")
+            out.append(
+                f"No {'left' if lacking == ['l'] else 'right'} {word} was found: the animation will leave it out."
+            )
     empty = [s for s in ("pelvis", *EXPECTED) if s not in mapping.bones]
     if empty:
         out.append(f"Nothing was found for {', '.join(empty)}.")
@@ -112,7 +114,7 @@ def save_mapping(mapping: Mapping, path: Path | str) -> None:
     """Wholly written or not at all."""
     path = Path(path)
     lines = [
-        "# Which bones fill which parts of the body. A line is `part = \"bone\"` or `part = [\"bone\", \"bone\"]`,",
+        '# Which bones fill which parts of the body. A line is `part = "bone"` or `part = ["bone", "bone"]`,',
         "# from the trunk outwards. Empty parts are commented out.",
         f"# Found by {mapping.found_by}; the numbers say how sure that was.",
         "",

@@ -241,7 +241,11 @@ def _trunk(rig: RigSpec, words: list[Word], found: dict[str, tuple[int, ...]]) -
     upper = [*arms, *([head] if head is not None else [])]
     chest = _common(rig, arms if len(arms) > 1 else upper)
     pelvis = _common(rig, [*legs, *upper]) if legs else None
-    if pelvis is None or words[pelvis].text not in PELVIS_WORDS or (words[pelvis].text in ROOT_WORDS and _on_floor(rig, pelvis, legs)):
+    if (
+        pelvis is None
+        or words[pelvis].text not in PELVIS_WORDS
+        or (words[pelvis].text in ROOT_WORDS and _on_floor(rig, pelvis, legs))
+    ):
         named = [i for i, w in enumerate(words) if w.text in ("pelvis", "hips", "hip") and not w.side and not w.helper]
         named = [i for i in named if all(i in rig.ancestors(b) for b in upper)] if upper else named
         if named and (pelvis is None or _on_floor(rig, pelvis, legs)):

@@ -47,7 +47,9 @@ class Pair:
 
     @property
     def length(self) -> float:
-        return float(np.mean(np.linalg.norm(self.at(1) - self.at(0), axis=1) + np.linalg.norm(self.at(2) - self.at(1), axis=1)))
+        return float(
+            np.mean(np.linalg.norm(self.at(1) - self.at(0), axis=1) + np.linalg.norm(self.at(2) - self.at(1), axis=1))
+        )
 
     def flipped(self) -> Pair:
         return Pair(self.hub, (self.paths[1], self.paths[0]), self.points[::-1], self.joints, self.score)
@@ -163,7 +165,9 @@ def _path(rig: RigSpec, reach: Array, start: int) -> tuple[int, ...]:
     while rig.children[out[-1]] and len(out) < MAX_PATH:
         here = out[-1]
         # A child that itself has children comes first: chains go on, helpers end.
-        out.append(max(rig.children[here], key=lambda c: float(np.linalg.norm(rig.heads[c] - rig.heads[here])) + reach[c]))
+        out.append(
+            max(rig.children[here], key=lambda c: float(np.linalg.norm(rig.heads[c] - rig.heads[here])) + reach[c])
+        )
     return tuple(out)
 
 
@@ -439,7 +443,11 @@ def _fingers(rig: RigSpec, body: Body, side: int) -> dict[str, tuple[int, ...]]:
         here = [*before, bone]
         if not rig.children[bone]:
             chains.append(here)
-        for n, c in enumerate(sorted(rig.children[bone], key=lambda c: float(np.linalg.norm(rig.heads[c] - rig.heads[bone])), reverse=True)):
+        for n, c in enumerate(
+            sorted(
+                rig.children[bone], key=lambda c: float(np.linalg.norm(rig.heads[c] - rig.heads[bone])), reverse=True
+            )
+        ):
             # A palm bone with two fingers belongs to the first; the second begins with its own bone.
             collect(c, here if n == 0 else [])
 
@@ -520,7 +528,10 @@ def _mapping(rig: RigSpec, body: Body, fingers: list[dict[str, tuple[int, ...]]]
     forward = _forward(body) * np.sign(votes.total)
     for side in (0, 1):
         name = "l" if (side == 0) == (votes.total > 0) else "r"
-        for pair, parts in ((legs, ("", "thigh", "shin", "foot", "toe")), (arms, ("clavicle", "upper_arm", "forearm", "hand", ""))):
+        for pair, parts in (
+            (legs, ("", "thigh", "shin", "foot", "toe")),
+            (arms, ("clavicle", "upper_arm", "forearm", "hand", "")),
+        ):
             path = pair.paths[side]
             i, j, k = pair.joints
             toe = _toe(rig, body, path[k], forward) if pair is legs and k < len(path) else ()
@@ -541,7 +552,9 @@ def _mapping(rig: RigSpec, body: Body, fingers: list[dict[str, tuple[int, ...]]]
         for s in found
     }
     notes = (f"Bones were found by structure alone; which side is left follows from: {', '.join(votes.cues)}.",)
-    return Mapping({s: tuple(rig.names[b] for b in bones) for s, bones in found.items()}, confidence, "structure", notes)
+    return Mapping(
+        {s: tuple(rig.names[b] for b in bones) for s, bones in found.items()}, confidence, "structure", notes
+    )
 
 
 def _toe(rig: RigSpec, body: Body, foot: int, forward: Array) -> tuple[int, ...]:
@@ -553,7 +566,9 @@ def _toe(rig: RigSpec, body: Body, foot: int, forward: Array) -> tuple[int, ...]
     return (min(toes, key=lambda c: abs(float((rig.heads[c] - middle) @ body.left))),) if toes else ()
 
 
-def _twist_bones(rig: RigSpec, bones: tuple[int, ...], start: Array, end: Array, path: tuple[int, ...]) -> tuple[int, ...]:
+def _twist_bones(
+    rig: RigSpec, bones: tuple[int, ...], start: Array, end: Array, path: tuple[int, ...]
+) -> tuple[int, ...]:
     """Leaves beside the part whose heads lie on it."""
     line = end - start
     length = float(np.linalg.norm(line))
@@ -567,5 +582,3 @@ def _twist_bones(rig: RigSpec, bones: tuple[int, ...], start: Array, end: Array,
             if -0.02 < share < 0.98 and aside < 0.05 * length:
                 out.append((share, c))
     return tuple(c for _, c in sorted(out))
-
-

@@ -20,7 +20,8 @@ from blender_addon.retarget.slots import FINGERS
 Truth = dict[str, tuple[str, ...]]
 
 HIP, KNEE, ANKLE, BALL, TOE_END = (
-    np.array(p) for p in ((0.09, 0, 0.90), (0.09, -0.01, 0.49), (0.09, 0.01, 0.08), (0.09, -0.12, 0.02), (0.09, -0.19, 0.02))
+    np.array(p)
+    for p in ((0.09, 0, 0.90), (0.09, -0.01, 0.49), (0.09, 0.01, 0.08), (0.09, -0.12, 0.02), (0.09, -0.19, 0.02))
 )
 CLAVICLE, SHOULDER, ELBOW, WRIST, HAND_END = (
     np.array(p) for p in ((0.02, 0, 1.40), (0.17, 0, 1.40), (0.44, 0.005, 1.40), (0.70, 0, 1.40), (0.79, 0, 1.40))
@@ -502,9 +503,7 @@ def vary(built: Built, seed: int = 0, *, proportions: float = 0.0, noise: float 
     rng = np.random.default_rng(seed)
     rig = built.rig
     count = len(rig.names)
-    linked = {
-        i: c for i in range(count) for c in rig.children[i] if np.linalg.norm(rig.tails[i] - rig.heads[c]) < 1e-6
-    }
+    linked = {i: c for i in range(count) for c in rig.children[i] if np.linalg.norm(rig.tails[i] - rig.heads[c]) < 1e-6}
     factors: dict[tuple[float, ...], float] = {}
     heads, tails = rig.heads.copy(), rig.tails.copy()
     for i, p in enumerate(rig.parents):

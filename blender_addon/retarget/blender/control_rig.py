@@ -145,9 +145,7 @@ def _require_evaluable(armature: Any) -> None:
         )
 
 
-def _chosen(
-    plan: ControlPlan, limbs: dict[str, str]
-) -> tuple[list[Control], tuple[str, ...], dict[str, ControlKeys]]:
+def _chosen(plan: ControlPlan, limbs: dict[str, str]) -> tuple[list[Control], tuple[str, ...], dict[str, ControlKeys]]:
     """Controls to key, controls to rest, and by bone the values that are held throughout."""
     controls, properties, neutral = list(plan.controls), dict(plan.properties), list(plan.neutral)
     unstretched: list[str] = []
