@@ -55,7 +55,7 @@ SIZES = {
 
 
 class GraphConv(nn.Module):
-    """y_i = sum over partitions k and joints j of A_k[i, j] W_k x_j (ST-GCN, arXiv 1801.07455, eq. 10)."""
+    """y_i = sum over partitions k and joints j of A_k[i, j] W_k x_j (ST-GCN, arXiv 1801.07455, its partitioned form)."""
 
     adjacency: Tensor
 

@@ -28,6 +28,7 @@ class LiftingNet(nn.Module):
     """
 
     window: int | None = None
+    heads: Heads
 
     def __init__(self, graph: SkeletonGraph, channels_in: int, channels_out: int, frame_out: int) -> None:
         super().__init__()
@@ -39,7 +40,8 @@ class LiftingNet(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return self.heads(self.features(x, mask), mask)
+        # Whatever stands in the padding, NaN included, goes no farther than here.
+        return self.heads(self.features(only_real(x, mask), mask), mask)
 
 
 class Heads(nn.Module):
