@@ -21,8 +21,8 @@ import torch
 
 from lifter.checkpoint import FOLDER, load_checkpoint
 from lifter.errors import MotionliftError
-from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig
 from lifter.nets import net_names, skeleton_graph
+from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig
 from lifter.skeleton import load_skeleton
 
 from .data.mocap import TEST, VALIDATION, load_corpus
@@ -69,9 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        {"prepare": _prepare, "fit": _fit, "export": _export, "evaluate": _evaluate, "describe": _describe}[args.command](
-            args
-        )
+        {"prepare": _prepare, "fit": _fit, "export": _export, "evaluate": _evaluate, "describe": _describe}[
+            args.command
+        ](args)
     except MotionliftError as error:
         sys.stderr.write(f"training: {error}\n")
         return 2

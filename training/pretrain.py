@@ -171,7 +171,7 @@ class Pretraining(nn.Module):
             x: (B, T, J, channels_in) in the convention of the network's input.
             masked: (draws * B, T, J), the draws of a clip one behind the other.
         """
-        x = torch.where(real[..., None, None], x, 0.0)
+        x, masked = torch.where(real[..., None, None], x, 0.0), masked.to(x.device)
         target = self.target(x, real)
         draws = len(masked) // len(x)
         many = [y.repeat_interleave(draws, 0) for y in (x, real, target)]

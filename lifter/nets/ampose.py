@@ -47,15 +47,11 @@ class AMPoseConfig:
     affinity: bool = False
 
 
-SIZES = {
-    "xs": AMPoseConfig(channels=96),
-    "base": AMPoseConfig(channels=256),
-    "paper": AMPoseConfig(channels=512),
-}
+SIZES = {"xs": AMPoseConfig(channels=96), "base": AMPoseConfig(channels=256), "paper": AMPoseConfig(channels=512)}
 
 
 class GraphConv(nn.Module):
-    """y_i = sum over partitions k and joints j of A_k[i, j] W_k x_j (ST-GCN, arXiv 1801.07455, its partitioned form)."""
+    """y_i = sum over partitions k and joints j of A_k[i, j] W_k x_j, as in ST-GCN (arXiv 1801.07455)."""
 
     adjacency: Tensor
 
@@ -79,7 +75,7 @@ class GraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, J, C) -> same."""
         a = self.adjacency if self.affinity is None else self.adjacency * self.affinity
-        seen = [torch.matmul(a[k], x) for k in range(len(a))]
+        seen = [torch.matmul(a_k, x) for a_k in a.unbind(0)]
         if self.per_joint:
             return torch.einsum("njc,jcd->njd", seen[0], self.weight)
         return torch.cat([x, *seen] if self.own else seen, -1) @ self.weight
@@ -95,7 +91,7 @@ class GCNBlock(nn.Module):
         """(B, T, J, C) -> same."""
         y = x
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            y = norm(conv(y.flatten(0, 1)).unflatten(0, x.shape[:2]), mask).relu()
+            y = norm(conv(y.flatten(0, 1)).reshape(x.shape), mask).relu()
         return x + y
 
 
@@ -104,7 +100,7 @@ class Layer(nn.Module):
 
     def __init__(self, graph: SkeletonGraph, config: AMPoseConfig) -> None:
         super().__init__()
-        self.order = config.order
+        self.order: Order = config.order
         if config.order != "gcn":
             self.transformer = TransformerBlock(config.channels, config.heads, config.ratio, dropout=config.dropout)
         if config.order != "transformer":

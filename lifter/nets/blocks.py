@@ -74,7 +74,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """(N, L, C) -> (N, L, C); bias (N, 1, 1, L) is added to the logits of each key."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        n, length, c = x.shape
+        q, k, v = self.qkv(x).reshape(n, length, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v, bias)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
@@ -114,35 +115,36 @@ class TransformerBlock(nn.Module):
 
     def over_joints(self, x: Tensor) -> Tensor:
         """(B, T, J, C) -> same: the joints of a frame look at each other."""
-        return self(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self(x.flatten(0, 1)).reshape(x.shape)
 
     def over_frames(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, J, C) -> same: the frames of a joint look at each other, and never at padding."""
         frames = x.transpose(1, 2)
         bias = None
         if mask is not None:
-            # A large number rather than infinity: a clip of padding alone gives no NaN.
-            bias = (~mask).to(x.dtype) * torch.finfo(x.dtype).min
+            # exp(-3e4) is zero in every precision, and unlike infinity gives no NaN for a clip of padding alone.
+            bias = (~mask).to(x.dtype) * -3e4
             bias = bias[:, None].expand(-1, x.shape[2], -1).flatten(0, 1)[:, None, None]
-        return self(frames.flatten(0, 1), bias).unflatten(0, frames.shape[:2]).transpose(1, 2)
+        return self(frames.flatten(0, 1), bias).reshape(frames.shape).transpose(1, 2)
 
 
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over the last axis that learns its statistics from real frames only."""
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:  # noqa: A002 (the base's name)
         """(B, T, ..., C) -> same; mask (B, T)."""
         if mask is None or not self.training:
-            return super().forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
-        out = torch.zeros_like(x)
-        real = x[mask]
-        out[mask] = super().forward(real.flatten(0, -2)).unflatten(0, real.shape[:-1])
+            return super().forward(input.flatten(0, -2)).reshape(input.shape)
+        real = input[mask]
+        normal = super().forward(real.flatten(0, -2)).reshape(real.shape)
+        out = normal.new_zeros(input.shape)
+        out[mask] = normal
         return out
 
 
 def only_real(x: Tensor, mask: Tensor | None) -> Tensor:
     """x (B, T, ...) with zeros at padded frames: what a convolution sees beyond the ends of a clip."""
-    return x if mask is None else torch.where(mask.reshape(mask.shape + (1,) * (x.ndim - 2)), x, 0.0)
+    return x if mask is None else torch.where(mask[(..., *(None,) * (x.ndim - 2))], x, 0.0)
 
 
 def time_embedding(table: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -151,7 +153,7 @@ def time_embedding(table: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
     Raises ValueError for more frames than the window.
     """
     frames = x.shape[1]
-    if not torch.jit.is_tracing() and frames > len(table):
+    if not torch.onnx.is_in_onnx_export() and frames > len(table):
         raise ValueError(f"{frames} frames, but the network's window is {len(table)}: lift the clip in parts")
     if mask is None:
         return table[:frames, None]

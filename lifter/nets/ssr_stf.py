@@ -1,13 +1,13 @@
-"""SSR-STF (arXiv 2412.19676, 2024): a spatio-temporal Transformer and a convolutional refiner of skeletons, side by side.
+"""SSR-STF (arXiv 2412.19676, 2024): a spatio-temporal Transformer beside a convolutional refiner of skeletons.
 
 What the paper establishes: a sequence goes through two streams, STFormer (spatio-temporal Transformer, global) and
 SSRFormer (blocks of skeleton selective refine attention, local), which are fused adaptively; large kernels are
 decomposed, so that they stay cheap.
 
 Our proposal, since its code has not been published and we have not seen its details: everything else. Skeleton
-selective refine attention is put together from Large Separable Kernel Attention (arXiv 2309.01439: a large depthwise kernel as
-four one-dimensional ones) and the selection of LSKNet (arXiv 2303.09030: two receptive fields, weighted at every
-place), on the plane of frames and joints. Sub-blocks, fusion and head have the form of MotionAGFormer (arXiv
+selective refine attention is put together from Large Separable Kernel Attention (arXiv 2309.01439: a large depthwise
+kernel as four one-dimensional ones) and the selection of LSKNet (arXiv 2303.09030: two receptive fields, weighted at
+every place), on the plane of frames and joints. Sub-blocks, fusion and head have the form of MotionAGFormer (arXiv
 2310.16288). A convolution over joints needs neighbours side by side: joints are put in the order of limb chains, or a
 learned matrix over joints that are close on the skeleton takes the convolution's place.
 """
@@ -142,8 +142,8 @@ class SkeletonSelectiveRefineAttention(nn.Module):
         large = self.large(small, mask)
         small, large = self.halves[0](small), self.halves[1](large)
         both = torch.cat([small, large], -1)
-        summary = only_real(torch.stack([both.mean(-1), both.amax(-1)], 1).movedim(1, -1), mask)
-        chosen = self.select(summary.movedim(-1, 1)).sigmoid().movedim(1, -1)
+        summary = only_real(torch.stack([both.mean(-1), both.amax(-1)], -1), mask)
+        chosen = self.select(summary.permute(0, 3, 1, 2)).sigmoid().permute(0, 2, 3, 1)
         refined = small * chosen[..., :1] + large * chosen[..., 1:]
         return self.out(x * self.gate(refined))
 

@@ -2,7 +2,7 @@
 
 Every layer lets the joints of a frame look at each other, then the frames of a joint, with one embedding a joint and
 one a frame; nothing else. The alternation is that of MixSTE (arXiv 2203.00859, CVPR 2022), and the size `large` has
-its widths; its details (where time is embedded, how layers are initialised) are not copied.
+its widths; where it embeds time and how it normalises between layers is not followed: this is our own plain form.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ SIZES = {
 }
 
 
+class Layer(nn.Module):
+    def __init__(self, config: STTransformerConfig) -> None:
+        super().__init__()
+        self.spatial, self.temporal = (
+            TransformerBlock(config.channels, config.heads, config.ratio, dropout=config.dropout) for _ in range(2)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return self.temporal.over_frames(self.spatial.over_joints(x), mask)
+
+
 class STTransformer(LiftingNet):
     """Lifts a window of frames at once. Call and shapes: lifter/nets/blocks.py."""
 
@@ -50,17 +61,11 @@ class STTransformer(LiftingNet):
         self.embed = nn.Linear(channels_in, config.channels)
         self.joint_embedding = embedding(graph.joints, config.channels)
         self.time_embedding = embedding(config.window, config.channels)
-        self.layers = nn.ModuleList(
-            nn.ModuleList(
-                TransformerBlock(config.channels, config.heads, config.ratio, dropout=config.dropout)
-                for _ in ("joints", "frames")
-            )
-            for _ in range(config.layers)
-        )
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.heads = Heads(config.channels, channels_out, frame_out)
 
     def features(self, x: Tensor, mask: Tensor | None) -> Tensor:
         x = self.embed(x) + self.joint_embedding + time_embedding(self.time_embedding, x, mask)
-        for joints, frames in self.layers:
-            x = frames.over_frames(joints.over_joints(x), mask)
+        for layer in self.layers:
+            x = layer(x, mask)
         return x

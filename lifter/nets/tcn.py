@@ -1,4 +1,4 @@
-"""A dilated temporal convolution, to compare with: the idea of VideoPose3D (Pavllo et al.: arXiv 1811.11742, CVPR 2019).
+"""A dilated temporal convolution, to compare with: VideoPose3D's idea (Pavllo et al.: arXiv 1811.11742, CVPR 2019).
 
 From the paper: all joints of a frame as one vector; a convolution over three frames, then residual blocks of a
 convolution over three ever more distant frames and one over a single frame, with batch norm and ReLU behind each; the
@@ -52,6 +52,16 @@ class Convolution(nn.Module):
         return self.dropout(self.norm(self.linear(x), mask).relu())
 
 
+class Block(nn.Module):
+    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.wide = Convolution(channels, channels, 3, dilation, dropout)
+        self.narrow = Convolution(channels, channels, 1, 1, dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return x + self.narrow(self.wide(x, mask), mask)
+
+
 class TCN(LiftingNet):
     """Lifts any number of frames at once. Call and shapes: lifter/nets/blocks.py."""
 
@@ -62,10 +72,7 @@ class TCN(LiftingNet):
         self.config = config
         c = config.channels
         self.embed = Convolution(graph.joints * channels_in, c, 3, 1, config.dropout)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([Convolution(c, c, 3, d, config.dropout), Convolution(c, c, 1, 1, config.dropout)])
-            for d in config.dilations
-        )
+        self.blocks = nn.ModuleList(Block(c, d, config.dropout) for d in config.dilations)
         self.joints = nn.Linear(c, graph.joints * channels_out)
         self.frame = nn.Linear(c, frame_out) if frame_out else None
 
@@ -76,7 +83,7 @@ class TCN(LiftingNet):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         y = self.embed(only_real(x, mask).flatten(2), mask)
-        for wide, narrow in self.blocks:
-            y = y + narrow(wide(y, mask), mask)
-        joints = only_real(self.joints(y).unflatten(-1, (-1, self.channels_out)), mask)
+        for block in self.blocks:
+            y = block(y, mask)
+        joints = only_real(self.joints(y).reshape(*x.shape[:3], self.channels_out), mask)
         return joints if self.frame is None else (joints, only_real(self.frame(y), mask))

@@ -98,7 +98,8 @@ class OverFrames(GraphConv):
     def gather(self, x: Tensor, mask: Tensor | None) -> Tensor:
         there = only_real(torch.ones_like(x[:, :, :1, :1]), mask)
         total, count = (
-            y[:, :-2] + y[:, 2:] for y in (nn.functional.pad(z, (0, 0, 0, 0, 1, 1)) for z in (only_real(x, mask), there))
+            y[:, :-2] + y[:, 2:]
+            for y in (nn.functional.pad(z, (0, 0, 0, 0, 1, 1)) for z in (only_real(x, mask), there))
         )
         return total / count.clamp(min=1)
 

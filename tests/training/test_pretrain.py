@@ -62,9 +62,7 @@ def test_masks_hide_the_share_that_was_asked_for_and_no_padding() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_masks_of_short_clips(frames: int) -> None:
-    masked = draw_masks(
-        torch.ones(5, frames, dtype=torch.bool), 17, PretrainConfig(), torch.Generator().manual_seed(0)
-    )
+    masked = draw_masks(torch.ones(5, frames, dtype=torch.bool), 17, PretrainConfig(), torch.Generator().manual_seed(0))
     assert masked.any((1, 2)).all() and not masked.all(-1).all(-1).any()
 
 
@@ -98,7 +96,9 @@ def test_only_masked_tokens_enter_the_loss() -> None:
     assert distillation_loss(elsewhere, target, masked) == before
     changed = torch.where(masked[..., None], prediction + 1, prediction)
     assert distillation_loss(changed, target, masked) != before
-    by_hand = torch.where((prediction - target).abs() < 1, (prediction - target) ** 2 / 2, (prediction - target).abs() - 0.5)
+    by_hand = torch.where(
+        (prediction - target).abs() < 1, (prediction - target) ** 2 / 2, (prediction - target).abs() - 0.5
+    )
     assert torch.allclose(before, by_hand[masked].mean())
 
 
