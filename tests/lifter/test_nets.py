@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +236,11 @@ def test_unknown_names_are_errors_that_say_what_is_known() -> None:
         build_net("ampose", "xs", graph(), depth=3)
     with pytest.raises(MotionliftError, match="no option channels_in"):
         build_net("temporal_mixer", "body", graph(), channels_in=2)
+
+
+def test_names_need_no_torch() -> None:
+    code = "import sys, lifter.nets; lifter.nets.net_names(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 def test_every_network_has_its_sizes_and_says_what_is_the_papers() -> None:
