@@ -52,7 +52,7 @@ class SSRSTFConfig:
 
 
 SIZES = {
-    "xs": SSRSTFConfig(window=81, channels=64, layers=6, hidden=256, layer_scale=0.1),
+    "xs": SSRSTFConfig(window=81, channels=64, layers=4, heads=4, hidden=256, layer_scale=0.1),
     "base": SSRSTFConfig(),
     "large": SSRSTFConfig(local=2),
 }

@@ -28,7 +28,7 @@ class STTransformerConfig:
 
 
 SIZES = {
-    "xs": STTransformerConfig(window=81, channels=96, layers=6),
+    "xs": STTransformerConfig(window=81, channels=96, layers=4, heads=4),
     "base": STTransformerConfig(),
     "large": STTransformerConfig(channels=512),
 }

@@ -56,7 +56,7 @@ class TransformerGCNConfig:
 
 
 SIZES = {
-    "xs": TransformerGCNConfig(window=81, channels=64, layers=6, hidden=256, layer_scale=0.1),
+    "xs": TransformerGCNConfig(window=81, channels=64, layers=4, heads=4, hidden=256, layer_scale=0.1),
     "base": TransformerGCNConfig(),
 }
 
