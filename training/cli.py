@@ -1,9 +1,10 @@
-"""Train the default checkpoint: `python -m training.cli prepare | fit | evaluate | export`.
+"""Train the default checkpoint: `motionlift-train prepare | fit | evaluate | export`, or look at networks: `describe`.
 
 python -m training.cli prepare ../shared/data/mocap     # BVH archives -> runs/corpus.npz
 python -m training.cli fit --minutes 60                 # -> runs/body/last.pt; goes on where it was stopped
 python -m training.cli export                           # -> lifter/checkpoints/body.onnx and .safetensors
 python -m training.cli evaluate                         # errors on the test subjects
+python -m training.cli describe ampose                  # parameters and multiply-accumulates of a network's sizes
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import torch
 
 from lifter.checkpoint import FOLDER, load_checkpoint
 from lifter.errors import MotionliftError
+from lifter.nets import net_names, skeleton_graph
 from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig
 from lifter.skeleton import load_skeleton
 
 from .data.mocap import TEST, VALIDATION, load_corpus
 from .data.store import load_store, save_store
+from .describe import describe_all
 from .evaluate import as_markdown, evaluate_synthetic
 from .export import export
 from .fit import FitConfig, fit
@@ -59,10 +62,16 @@ def main(argv: list[str] | None = None) -> int:
         sub.add_argument("--run", type=Path, default=Path("runs/body"))
     four = commands.add_parser("evaluate")
     four.add_argument("--checkpoint", default="body")
+    five = commands.add_parser("describe")
+    five.add_argument("net", nargs="?", choices=net_names(), help="all networks without it")
+    five.add_argument("--size", help="one size instead of all")
+    five.add_argument("--skeleton", default="h36m", help="a name or a TOML file; references are of h36m's 17 joints")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        {"prepare": _prepare, "fit": _fit, "export": _export, "evaluate": _evaluate}[args.command](args)
+        {"prepare": _prepare, "fit": _fit, "export": _export, "evaluate": _evaluate, "describe": _describe}[
+            args.command
+        ](args)
     except MotionliftError as error:
         sys.stderr.write(f"training: {error}\n")
         return 2
@@ -127,6 +136,12 @@ def _tables(checkpoint: str) -> dict[str, dict[str, dict[str, float]]]:
 def _evaluate(args: argparse.Namespace) -> None:
     for name, table in _tables(args.checkpoint).items():
         sys.stdout.write(f"\n{name} 2D\n\n{as_markdown(table, 'subject')}\n")
+
+
+def _describe(args: argparse.Namespace) -> None:
+    if args.size and not args.net:
+        raise MotionliftError("--size without a network", "Name the network, too")
+    sys.stdout.write(describe_all(skeleton_graph(load_skeleton(args.skeleton)), args.net, args.size) + "\n")
 
 
 if __name__ == "__main__":

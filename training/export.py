@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from lifter.checkpoint import CONVENTION
+from lifter.nets.blocks import LiftingNet
 from lifter.nets.temporal_mixer import TemporalMixer
 from lifter.skeleton import Skeleton
 
@@ -50,3 +51,25 @@ def export(net: TemporalMixer, skeleton: Skeleton, fps: float, card: dict[str, A
     onnx.save(model, str(path))
     tensors = {k: v.half().contiguous() for k, v in net.state_dict().items()}
     save_file(tensors, str(stem.with_suffix(".safetensors")), {"motionlift": header})
+
+
+def export_graph(net: LiftingNet, path: Path, *, masked: bool = False) -> None:
+    """Write a network of lifter/nets/blocks.py as plain ONNX, any batch and any length up to its window.
+
+    Inputs `x` and, if asked for, `mask`; outputs `joints` and, if the network has them, `frame`. Without the metadata
+    that makes it a checkpoint: those are of the convention of `export`.
+    """
+    net = net.eval().float()
+    frames = min(net.window or 16, 16)
+    x = torch.zeros(2, frames, net.graph.joints, net.channels_in)
+    inputs, outputs = ["x", "mask"][: 1 + masked], ["joints", "frame"][: 1 + (net.frame_out > 0)]
+    torch.onnx.export(
+        net,
+        (x, torch.ones(2, frames, dtype=torch.bool)) if masked else (x,),
+        str(path),
+        input_names=inputs,
+        output_names=outputs,
+        opset_version=17,
+        dynamo=False,
+        dynamic_axes={n: {0: "batch", 1: "time"} for n in [*inputs, *outputs]},
+    )

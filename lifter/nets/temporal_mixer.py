@@ -87,3 +87,6 @@ class TemporalMixer(nn.Module):
             contact,
             down / (down.norm(dim=-1, keepdim=True) + 1e-6),
         )
+
+
+SIZES = {"body": TemporalMixerConfig()}
