@@ -268,7 +268,9 @@ def _read_dataclass(kind: type, value: Any, where: str) -> Any:
         needed = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if needed and f.name not in given:
             raise MotionliftError(f"{where}: {f.name!r} is missing", "Add it")
-    return kind(**{k: read(hints[k], v, f"{where}: {k}" if ":" not in where else f"{where}.{k}") for k, v in given.items()})
+    return kind(
+        **{k: read(hints[k], v, f"{where}: {k}" if ":" not in where else f"{where}.{k}") for k, v in given.items()}
+    )
 
 
 def _read_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -61,7 +61,7 @@ def mirror_motion(skeleton: Skeleton, q: Tensor, root: Tensor, contact: Tensor) 
     names = [b.name for b in skeleton.bones]
     swap = [names.index({"l_": "r_", "r_": "l_"}.get(n[:2], n[:2]) + n[2:]) for n in names]
     sign = torch.tensor([1.0, 1.0, -1.0, -1.0])
-    return q[..., swap, :] * sign, root * torch.tensor([-1.0, 1.0, 1.0]), contact[..., [2, 3, 0, 1]]
+    return q[..., swap, :] * sign, root * torch.tensor([-1.0, 1.0, 1.0]), contact[..., skeleton.contact_mirror.tolist()]
 
 
 def random_people(skeleton: Skeleton, batch: int, g: torch.Generator, spread: float = 1.0) -> Tensor:
@@ -216,9 +216,10 @@ def film(
 
 def layout_mask(skeleton: Skeleton, batch: int, layout: str | None, g: torch.Generator) -> Tensor:
     """(B, J) 1 for joints that the clip's layout has."""
-    table = torch.tensor([[n in layout_keypoints(x) for n in skeleton.joint_names] for x in INPUT_LAYOUTS]).float()
+    layouts = INPUT_LAYOUTS if layout is None else (layout,)
+    table = torch.tensor([[n in layout_keypoints(x) for n in skeleton.joint_names] for x in layouts]).float()
     if layout is not None:
-        return table[INPUT_LAYOUTS.index(layout)].expand(batch, -1)
+        return table.expand(batch, -1)
     return table[torch.multinomial(torch.tensor(LAYOUT_ODDS), batch, replacement=True, generator=g)]
 
 
