@@ -20,14 +20,15 @@ from lifter.errors import MotionliftError
 from lifter.nets import net_names, skeleton_graph
 from lifter.skeleton import load_skeleton
 
+from .data import prepare
+
 CORPUS = Path("runs/corpus")
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
-    one = commands.add_parser("prepare")
-    one.add_argument("folder", type=Path, help="with manifest.json and one .tar.xz of BVH files a source")
+    prepare.add_arguments(commands.add_parser("prepare"))
     for name in ("pretrain", "fit"):
         sub = commands.add_parser(name)
         sub.add_argument("config", help="a name in training/configs, or the path of a YAML file")
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         {
-            "prepare": _prepare,
+            "prepare": prepare.run,
             "pretrain": _train,
             "fit": _train,
             "export": _export,
@@ -59,15 +60,6 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"training: {error}\n")
         return 2
     return 0
-
-
-def _prepare(args: argparse.Namespace) -> None:
-    from training.data.mocap import load_corpus
-    from training.data.store import save_store
-
-    motions = load_corpus(args.folder, load_skeleton())
-    save_store(CORPUS, motions)
-    logging.info("%d recordings, %d frames -> %s", len(motions), sum(len(m.root) for m in motions), CORPUS)
 
 
 def _train(args: argparse.Namespace) -> None:
