@@ -55,7 +55,7 @@ def share_within(distances: NDArray[np.floating[Any]], limit: float) -> Array:
 
 
 def area_under_curve(distances: NDArray[np.floating[Any]], millimetre: float = 0.001) -> Array:
-    """(...) mean of the shares within 0, 5, ... 150 mm of (..., J), 31 limits with 0 among them (Mehta et al., 3DV 2017)."""
+    """(...) mean of the shares of (..., J) within 0, 5, ... 150 mm: 31 limits, 0 among them (Mehta et al., 3DV 2017)."""
     return np.mean([share_within(distances, 5 * k * millimetre) for k in range(31)], axis=0)
 
 

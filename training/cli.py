@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     four.add_argument("checkpoint", help="name of a shipped checkpoint or path of an .onnx file")
     four.add_argument("--store", type=Path, default=CORPUS)
     four.add_argument("--frames", type=int, default=81, help="frames of a piece")
+    four.add_argument("--layout", help="2D layout that is seen, such as mediapipe33; the scored joints without it")
     four.add_argument("--json", type=Path, help="write the tables there, too")
     five = commands.add_parser("describe")
     five.add_argument("net", nargs="?", choices=net_names(), help="all networks without it")
@@ -83,7 +84,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from training.protocols.table import as_json
 
     checkpoint, store = load_checkpoint(args.checkpoint), load_store(args.store)
-    tables = [evaluate_open(checkpoint, store, noise, args.frames) for noise in (0.0, 1.0)]
+    tables = [evaluate_open(checkpoint, store, noise, args.frames, layout=args.layout) for noise in (0.0, 1.0)]
     sys.stdout.write("\n".join(t.markdown() for t in tables))
     if args.json:
         args.json.write_text(as_json(tables), encoding="utf-8")

@@ -46,7 +46,8 @@ class MotionData:
         short_share: in this share of the steps clips are shorter, down to one frame, and as many more.
         noise: 0 gives clean 2D and the true lens, 1 a detector's errors.
         spread: how far the proportions of people spread.
-        layout: 2D layout of the clips, drawn at random for each if empty.
+        layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
+            at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.
     """
 

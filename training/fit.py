@@ -44,7 +44,7 @@ class Average(WeightAveraging):
     def __init__(self, keep: float) -> None:
         def update(average: Any, current: Any, count: Tensor | int) -> None:
             n = int(count)
-            torch._foreach_lerp_(average, current, 1 - min(keep, (n + 1) / (n + 21)))
+            torch._foreach_lerp_(average, current, 1 - min(keep, (n + 1) / (n + 21)))  # pyright: ignore
 
         super().__init__(use_buffers=False, multi_avg_fn=update)
 

@@ -7,6 +7,7 @@ Lengths are metres for a person of the skeleton's own height; angles radians.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -167,7 +168,7 @@ def film(
     fps: float = 30.0,
     noise: float = 1.0,
     spread: float = 1.0,
-    layout: str | None = None,
+    layout: str | Sequence[str] | None = None,
 ) -> Views:
     """Pose random people by a motion and look at them through random cameras.
 
@@ -175,7 +176,8 @@ def film(
         q: (B, T, bones, 4) rotations; root: (B, T, 3) path; contact: (B, T, 4).
         noise: 0 gives clean 2D and the true lens; 1 a detector's errors.
         spread: how far human proportions spread.
-        layout: the detector's keypoint layout, drawn at random for each clip if None.
+        layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
+            if None.
     """
     batch = len(q)
     turns = quaternions_to_matrices(q)
@@ -214,10 +216,11 @@ def film(
     return Views(rays, score, size, target, down, contact)
 
 
-def layout_mask(skeleton: Skeleton, batch: int, layout: str | None, g: torch.Generator) -> Tensor:
+def layout_mask(skeleton: Skeleton, batch: int, layout: str | Sequence[str] | None, g: torch.Generator) -> Tensor:
     """(B, J) 1 for joints that the clip's layout has."""
     layouts = INPUT_LAYOUTS if layout is None else (layout,)
-    table = torch.tensor([[n in layout_keypoints(x) for n in skeleton.joint_names] for x in layouts]).float()
+    keypoints = [layout_keypoints(x) if isinstance(x, str) else x for x in layouts]
+    table = torch.tensor([[n in names for n in skeleton.joint_names] for names in keypoints]).float()
     if layout is not None:
         return table.expand(batch, -1)
     return table[torch.multinomial(torch.tensor(LAYOUT_ODDS), batch, replacement=True, generator=g)]

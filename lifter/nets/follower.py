@@ -45,12 +45,12 @@ class Follower(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         out, frame = cast(tuple[Tensor, Tensor], self.net(self.channels(rays, score, size), mask))
         joints, log_sigma = out[..., :3], out[..., 3]
-        contact, down = frame.split([self.contacts, 3], -1)
+        contact, down = frame[..., : self.contacts], frame[..., self.contacts :]
         return (
             joints - joints[:, :, :1],
             log_sigma.clamp(-6, 1),
             contact,
-            down / (down.norm(dim=-1, keepdim=True) + 1e-6),
+            down / (torch.linalg.vector_norm(down, dim=-1, keepdim=True) + 1e-6),
         )
 
 

@@ -2,7 +2,7 @@
 
 Anyone can rerun it, since its data may be had: the test subjects of the prepared corpus. Each recording is sampled
 at the checkpoint's rate and cut into pieces; each piece has random human proportions of one height and a random camera,
-fixed by the recording's name. Joints are relative to the root, of 17 joints (layout "open17"); every frame counts once.
+fixed by the recording's name. Seventeen joints are scored, relative to the root; every frame counts once.
 """
 
 from __future__ import annotations
@@ -18,24 +18,31 @@ from lifter.checkpoint import Checkpoint
 from lifter.errors import MotionliftError
 from lifter.lift import lift_views
 from lifter.metrics import area_under_curve, joint_error, procrustes, share_within, velocity_error
-from lifter.skeleton import layout_keypoints
 from training.data.store import Store
 from training.protocols.table import Table
 from training.synthetic import Views, film
 
-LAYOUT = "open17"
+JOINTS = (
+    "pelvis", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "chest", "neck", "nose", "head_top",
+    "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+)  # fmt: skip
+"""The 17 joints that are scored, and seen unless a layout is asked for."""
+
 FROM_LOSS = {"gravity": "gravity", "sigma": "likelihood", "contact F1": "contact"}
 """Figures that mean nothing where the network was trained without the loss."""
 
 Mask = NDArray[np.bool_]
 
 
-def evaluate_open(checkpoint: Checkpoint, store: Store, noise: float, frames: int = 81, split: str = "test") -> Table:
+def evaluate_open(
+    checkpoint: Checkpoint, store: Store, noise: float, frames: int = 81, split: str = "test", layout: str | None = None
+) -> Table:
     """Errors of a checkpoint, a row a source.
 
     Args:
         noise: 0 for exact 2D and lens, 1 for a detector's errors and a lens that is wrong by 12 % (1 sigma).
         frames: of a piece.
+        layout: 2D layout that is seen; the joints that are scored if None.
     Returns:
         MPJPE, P-MPJPE (mm), PCK and AUC of up to 150 mm without the root (%), MPJVE (mm a frame); where the checkpoint
         knows them the median error of gravity (degrees), F1 of contacts, and the mean expected error sigma (mm).
@@ -47,12 +54,12 @@ def evaluate_open(checkpoint: Checkpoint, store: Store, noise: float, frames: in
             f"{checkpoint.name}: joints that {store.path} does not have ({', '.join(sorted(unknown))})",
             "Evaluate it with a store of its own skeleton",
         )
-    names = [n for n in kept.joint_names if n in layout_keypoints(LAYOUT)] or list(kept.joint_names)
+    names = [n for n in kept.joint_names if n in JOINTS] or list(kept.joint_names)
     scored, of_whole = [kept.joint(n) for n in names], [whole.joint(n) for n in kept.joint_names]
     weights = checkpoint.card.get("config", {}).get("losses", {})
     untrained = {n for n, k in FROM_LOSS.items() if weights.get(k) == 0}
     sums: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
-    for source, views, fresh in filmed_pieces(store, checkpoint.fps, frames, noise, split):
+    for source, views, fresh in filmed_pieces(store, checkpoint.fps, frames, noise, split, layout):
         inputs = [
             x.numpy().astype(np.float32) for x in (views.rays[:, :, of_whole], views.score[:, :, of_whole], views.size)
         ]
@@ -69,23 +76,23 @@ def evaluate_open(checkpoint: Checkpoint, store: Store, noise: float, frames: in
     rows["mean of sources"] = {k: float(np.mean([r[k] for r in rows.values()])) for k in columns}
     return Table(
         f"open benchmark, {'noisy' if noise else 'clean'} 2D, {checkpoint.fps:g} frames/s",
-        f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects; "
+        f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects, 2D of {layout or 'these joints'}; "
         "MPJPE, P-MPJPE in mm, MPJVE in mm a frame, PCK and AUC (150 mm, without the root) in %.",
         "source",
         rows,
     )
 
 
-def filmed_pieces(store: Store, fps: float, frames: int, noise: float, split: str) -> Iterator[tuple[str, Views, Mask]]:
+def filmed_pieces(
+    store: Store, fps: float, frames: int, noise: float, split: str, layout: str | None
+) -> Iterator[tuple[str, Views, Mask]]:
     """Source, views (N, T, ...) and a mask (N, T) of the frames that no piece before had, of each recording."""
+    known = layout or [n for n in store.skeleton.joint_names if n in JOINTS] or store.skeleton.joint_names
     for i in store.select("rotations", split=split).tolist():
         rotations, root, contacts, fresh = pieces(store, i, fps, frames)
         g = torch.Generator().manual_seed(zlib.crc32(store.names[i].encode()))
-        yield (
-            store.sources[i],
-            film(store.skeleton, rotations, root, contacts, g, fps=fps, noise=noise, layout=LAYOUT),
-            fresh,
-        )
+        views = film(store.skeleton, rotations, root, contacts, g, fps=fps, noise=noise, layout=known)
+        yield store.sources[i], views, fresh
 
 
 def pieces(store: Store, i: int, fps: float, frames: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Mask]:
