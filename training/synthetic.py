@@ -7,6 +7,7 @@ Lengths are metres for a person of the skeleton's own height; angles radians.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,7 +62,7 @@ def mirror_motion(skeleton: Skeleton, q: Tensor, root: Tensor, contact: Tensor) 
     names = [b.name for b in skeleton.bones]
     swap = [names.index({"l_": "r_", "r_": "l_"}.get(n[:2], n[:2]) + n[2:]) for n in names]
     sign = torch.tensor([1.0, 1.0, -1.0, -1.0])
-    return q[..., swap, :] * sign, root * torch.tensor([-1.0, 1.0, 1.0]), contact[..., [2, 3, 0, 1]]
+    return q[..., swap, :] * sign, root * torch.tensor([-1.0, 1.0, 1.0]), contact[..., skeleton.contact_mirror.tolist()]
 
 
 def random_people(skeleton: Skeleton, batch: int, g: torch.Generator, spread: float = 1.0) -> Tensor:
@@ -167,7 +168,7 @@ def film(
     fps: float = 30.0,
     noise: float = 1.0,
     spread: float = 1.0,
-    layout: str | None = None,
+    layout: str | Sequence[str] | None = None,
 ) -> Views:
     """Pose random people by a motion and look at them through random cameras.
 
@@ -175,7 +176,8 @@ def film(
         q: (B, T, bones, 4) rotations; root: (B, T, 3) path; contact: (B, T, 4).
         noise: 0 gives clean 2D and the true lens; 1 a detector's errors.
         spread: how far human proportions spread.
-        layout: the detector's keypoint layout, drawn at random for each clip if None.
+        layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
+            if None.
     """
     batch = len(q)
     turns = quaternions_to_matrices(q)
@@ -214,11 +216,13 @@ def film(
     return Views(rays, score, size, target, down, contact)
 
 
-def layout_mask(skeleton: Skeleton, batch: int, layout: str | None, g: torch.Generator) -> Tensor:
+def layout_mask(skeleton: Skeleton, batch: int, layout: str | Sequence[str] | None, g: torch.Generator) -> Tensor:
     """(B, J) 1 for joints that the clip's layout has."""
-    table = torch.tensor([[n in layout_keypoints(x) for n in skeleton.joint_names] for x in INPUT_LAYOUTS]).float()
+    layouts = INPUT_LAYOUTS if layout is None else (layout,)
+    keypoints = [layout_keypoints(x) if isinstance(x, str) else x for x in layouts]
+    table = torch.tensor([[n in names for n in skeleton.joint_names] for names in keypoints]).float()
     if layout is not None:
-        return table[INPUT_LAYOUTS.index(layout)].expand(batch, -1)
+        return table.expand(batch, -1)
     return table[torch.multinomial(torch.tensor(LAYOUT_ODDS), batch, replacement=True, generator=g)]
 
 
