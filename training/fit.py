@@ -72,6 +72,9 @@ class LastStep(Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         trainer.save_checkpoint(self.path)
 
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        trainer.logger.experiment.flush()  # a kill shall not take the log of what is saved with it
+
 
 class Lines(Callback):
     """A line of text each `every` steps, where nobody watches a progress bar."""
@@ -179,8 +182,10 @@ def _run(
         auto_insert_metric_name=False,
     )
     shown = TQDMProgressBar() if sys.stderr.isatty() else Lines(config.log_every)
-    for text in (".*does not have many workers.*", ".*resuming from a checkpoint that ended before.*", ".*mid-epoch.*"):
-        warnings.filterwarnings("ignore", text)
+    for text in ("workers", "resuming from a checkpoint", "exists and is not empty", "treespec", "val_dataloader"):
+        warnings.filterwarnings("ignore", f".*{text}.*", module="lightning")
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         max_steps=steps,
         max_epochs=-1,
