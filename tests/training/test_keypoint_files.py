@@ -104,7 +104,8 @@ def test_openpose_folders(tmp_path: Path, body: Skeleton) -> None:
 
 
 def test_our_own_takes(tmp_path: Path, body: Skeleton) -> None:
-    take = save_take(make_take(body, 20), tmp_path / "demo.take.npz") and make_take(body, 20)
+    take = make_take(body, 20)
+    save_take(take, tmp_path / "demo.take.npz")
     found = recordings(tmp_path, body, ".", "take")
     assert [r.name for r in found] == ["keypoints/demo.take/0"] and found[0].fps == take.fps
     nose = layout_keypoints(take.layout).index("nose")
