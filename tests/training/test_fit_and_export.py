@@ -13,10 +13,10 @@ from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig  # noq
 from lifter.rotation import matrix_to_quat  # noqa: E402
 from lifter.skeleton import Skeleton  # noqa: E402
 from tests.conftest import swinging  # noqa: E402
+from training.config import MotionData, NetworkConfig, RunConfig  # noqa: E402
 from training.data.recording import Recording  # noqa: E402
 from training.data.store import draw_clips, save_store, split_of  # noqa: E402
 from training.export import export  # noqa: E402
-from training.config import MotionData, NetworkConfig, RunConfig  # noqa: E402
 
 CONFIG = RunConfig(NetworkConfig("temporal_mixer", "body"), MotionData())
 SMALL = TemporalMixerConfig(channels=32, hidden=32, dilations=(1, 2))
