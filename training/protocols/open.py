@@ -76,7 +76,8 @@ def evaluate_open(
     rows["mean of sources"] = {k: float(np.mean([r[k] for r in rows.values()])) for k in columns}
     return Table(
         f"open benchmark, {'noisy' if noise else 'clean'} 2D, {checkpoint.fps:g} frames/s",
-        f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects, 2D of {layout or 'these joints'}; "
+        f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects, "
+        f"2D of {layout or 'these joints'}; "
         "MPJPE, P-MPJPE in mm, MPJVE in mm a frame, PCK and AUC (150 mm, without the root) in %.",
         "source",
         rows,
