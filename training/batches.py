@@ -102,7 +102,7 @@ def recording_odds(store: Store, data: MotionData, split: str = "train") -> Tens
     """(recordings,) probability weight of each recording of a split: its length, and the weight of its source."""
     seconds = store.length / store.fps
     keep = torch.zeros(len(store))
-    keep[store.select("rotations", split=split)] = 1.0
+    keep[store.motion(split)] = 1.0
     return seconds * keep * torch.tensor([data.source_weights.get(s, 1.0) for s in store.sources])
 
 
