@@ -1,7 +1,7 @@
 """The open benchmark: every network under one equal budget on openly licensed motion, and its table.
 
-    motionlift-train prepare ../shared/data/mocap
-    python -m benchmarks.open                  # trains, evaluates and writes benchmarks/open.md; goes on where it stopped
+    motionlift-train prepare benchmarks/open.toml --out runs/open_corpus
+    python -m benchmarks.open     # trains, evaluates, writes benchmarks/open.md; goes on where it stopped
 
 Equal budget: the same number of frames, the same clips from the same random cameras, one optimiser for all. What is
 measured, and on whom: training/protocols/open.py. Remarks on the results are kept in benchmarks/open_remarks.md.
@@ -128,7 +128,7 @@ def report() -> str:
 
 def _summary(rows: list[tuple[Entry, dict[str, Any]]]) -> list[str]:
     lines = [
-        "Mean of the sources; MPJPE / P-MPJPE in mm. Parameters, and multiply-accumulates a frame, of 17 joints; frames/s of "
+        "Mean of the sources; MPJPE / P-MPJPE in mm. Parameters, and multiply-accumulates a frame, of 16 joints; frames/s of "
         "ONNX Runtime on one thread, one window of 27 frames at a time; training in CPU seconds (the machine was shared).\n",
         "| network | sees | clean | noisy | noisy PCK / AUC % | noisy MPJVE mm | parameters M | MMAC/frame | frames/s | training s |",
         "|---|---|---|---|---|---|---|---|---|---|",
