@@ -15,6 +15,10 @@ CONJUGATE: Array = np.array([1.0, -1.0, -1.0, -1.0])
 
 def multiply(a: Array, b: Array) -> Array:
     """The rotation that does b first, then a."""
+    if b.ndim == 1 and a.ndim > 1:
+        return a @ multiply(np.eye(4), b[None])  # linear in a: one product of matrices is several times faster
+    if a.ndim == 1 and b.ndim > 1:
+        return b @ multiply(a[None], np.eye(4))
     aw, ax, ay, az = (a[..., i] for i in range(4))
     bw, bx, by, bz = (b[..., i] for i in range(4))
     out = np.empty(a.shape if a.shape == b.shape else np.broadcast_shapes(a.shape, b.shape))
