@@ -31,6 +31,9 @@ RELEASE = 0.25
 REACH = 0.9985
 """Part of the straight leg's length that a held foot may be away: a last bend keeps knees from snapping."""
 
+EASY = 0.97
+"""Part of that up to which a swinging foot is followed to wherever it should be."""
+
 TOE_LIMIT = np.radians(60)
 """Toes bend no further than this."""
 
@@ -86,7 +89,7 @@ def lock_feet(
     for side, leg in legs.items():
         ankle, foot, toes, on = wanted[side]
         held[:, SIDES.index(side)] = on
-        changed |= _reach(leg, pose, turns, ankle, drop)
+        changed |= _reach(leg, pose, turns, _within(leg, pose, ankle, drop, on, motion), drop)
         changed |= dict.fromkeys(leg.foot, foot) | dict.fromkeys(leg.toe, toes)
     return Lock(changed, drop, held)
 
@@ -289,6 +292,22 @@ def _envelope(values: Array, radius: int) -> Array:
 def _length(leg: _Leg, rig: RigSpec) -> float:
     knee = rig.heads[leg.shin[0]]
     return float(np.linalg.norm(knee - rig.heads[leg.thigh[0]]) + np.linalg.norm(rig.heads[leg.foot[0]] - knee))
+
+
+def _within(leg: _Leg, pose: Pose, ankle: Array, drop: Array, held: Flags, motion: Motion) -> Array:
+    """(N, 3) ankles of which the free ones stay within the leg's length: a swing leg that cannot follow its foot to
+    the next stance comes short of it rather than snap straight."""
+    hip = pose.head(leg.thigh[0])
+    wanted = ankle - hip - drop
+    full = REACH * _length(leg, pose.rig)
+    distance = np.linalg.norm(wanted, axis=-1)
+    free = np.linalg.norm(pose.head(leg.foot[0]) - hip, axis=-1)
+    start = np.clip(free, EASY * full, full * 0.9999)
+    soft = full - (full - start) * np.exp(-np.clip(distance - start, 0, None) / (full - start))
+    soft = np.where(distance > start, np.maximum(soft, np.minimum(free, distance)), distance)
+    share = np.concatenate([_ease(_frames_to(held[run]) / max(1.0, 0.1 * motion.fps)) for run in motion.runs])
+    size = distance + share * (soft - distance)
+    return hip + drop + wanted * (size / np.maximum(distance, 1e-12))[:, None]
 
 
 def _reach(leg: _Leg, pose: Pose, turns: dict[int, Array], ankle: Array, drop: Array) -> dict[int, Array]:
