@@ -306,7 +306,8 @@ def _within(leg: _Leg, pose: Pose, ankle: Array, drop: Array, held: Flags, motio
     soft = full - (full - start) * np.exp(-np.clip(distance - start, 0, None) / (full - start))
     soft = np.where(distance > start, np.maximum(soft, np.minimum(free, distance)), distance)
     share = np.concatenate([_ease(_frames_to(held[run]) / max(1.0, 0.1 * motion.fps)) for run in motion.runs])
-    size = distance + share * (soft - distance)
+    hard = np.where(held, distance, np.minimum(distance, np.maximum(full, free)))
+    size = hard + share * (soft - hard)
     return hip + drop + wanted * (size / np.maximum(distance, 1e-12))[:, None]
 
 
