@@ -1,6 +1,6 @@
 """Train the default checkpoint: `motionlift-train prepare | fit | evaluate | export`, or look at networks: `describe`.
 
-python -m training.cli prepare ../shared/data/mocap     # BVH archives -> runs/corpus.npz
+python -m training.cli prepare ../shared/data/mocap     # BVH archives -> runs/corpus
 python -m training.cli fit --minutes 60                 # -> runs/body/last.pt; goes on where it was stopped
 python -m training.cli export                           # -> lifter/checkpoints/body.onnx and .safetensors
 python -m training.cli evaluate                         # errors on the test subjects
@@ -32,7 +32,7 @@ from .evaluate import as_markdown, evaluate_synthetic
 from .export import export
 from .fit import FitConfig, fit
 
-CORPUS = Path("runs/corpus.npz")
+CORPUS = Path("runs/corpus")
 LICENCES = {
     "CMU Graphics Lab Motion Capture Database": (
         "Free for all uses; may be included in products, not resold as data. The data used in this project was "

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pose import matrix_quaternions
 from .rig import Array, RigSpec
 
 LAYOUTS = Path(__file__).parent / "control_rigs"
@@ -399,7 +398,8 @@ def _log(m: Array) -> Array:
 def _exp(v: Array) -> Array:
     angle = np.linalg.norm(v, axis=-1)[..., None, None]
     k = _cross_matrices(v)
-    return np.eye(3) + np.sinc(angle / np.pi) * k + np.sinc(angle / (2 * np.pi)) ** 2 / 2 * k @ k
+    half = np.asarray(np.sinc(angle / (2 * np.pi)), np.float64)
+    return np.eye(3) + np.asarray(np.sinc(angle / np.pi), np.float64) * k + half * half / 2 * k @ k
 
 
 def _fit_turn(x: Array, a: Array, b: Array, rounds: int = 6) -> tuple[float, tuple[Array, Array], float]:
@@ -434,7 +434,7 @@ def _relative_turn(x: Array, by: Array) -> Array:
 
 
 def _relative_move(x: Array, by: Array) -> Array:
-    return np.einsum("sji,sj->si", by[:, :3, :3], x[:, :3, 3] - by[:, :3, 3])
+    return ((x[:, :3, 3] - by[:, :3, 3])[:, None] @ by[:, :3, :3])[:, 0]
 
 
 def _turn_error(x: Array, by: Array) -> float:
@@ -448,9 +448,14 @@ def _move_error(x: Array, by: Array) -> float:
 
 
 def _mean_rotation(m: Array, axis: int = 0) -> Array:
-    """The rotation nearest to all."""
-    u, _, vt = np.linalg.svd(m.mean(axis))
-    u[..., -1] *= np.linalg.det(u @ vt)[..., None]
+    return nearest_rotations(m.mean(axis))
+
+
+def nearest_rotations(m: Array) -> Array:
+    """(..., 3, 3) rotations nearest to matrices."""
+    parts = np.linalg.svd(m)
+    u, vt = np.asarray(parts[0], np.float64), np.asarray(parts[2], np.float64)
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]
     return u @ vt
 
 
@@ -581,47 +586,3 @@ def _unit(v: Array) -> Array:
 def _rotate_about(v: Array, axis: Array, angle: Array) -> Array:
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
     return v * c + np.cross(axis, v) * s + axis * (axis * v).sum(-1, keepdims=True) * (1 - c)
-
-
-# --- channels ------------------------------------------------------------------------------------------------------
-
-
-def rotation_values(m: Array, mode: str) -> tuple[str, Array]:
-    """Blender's channel name and (N, 4) or (N, 3) values for rotations (N, 3, 3), without jumps."""
-    if mode == "QUATERNION":
-        return "rotation_quaternion", matrix_quaternions(m)
-    if mode == "AXIS_ANGLE":
-        return "rotation_axis_angle", _axis_angles(matrix_quaternions(m))
-    return "rotation_euler", eulers(m, mode)
-
-
-def _axis_angles(q: Array) -> Array:
-    """(N, 4) angle and axis of quaternions; the axis is held where the angle vanishes."""
-    sine = np.linalg.norm(q[:, 1:], axis=-1)
-    good = sine > 1e-6
-    out = np.concatenate([2 * np.arctan2(sine, q[:, 0])[:, None], q[:, 1:] / np.maximum(sine, 1e-12)[:, None]], -1)
-    held = np.maximum.accumulate(np.where(good, np.arange(len(q)), -1))
-    out[:, 1:] = np.where((held >= 0)[:, None], out[np.maximum(held, 0), 1:], [0.0, 1.0, 0.0])
-    for n in range(1, len(out)):
-        if out[n, 1:] @ out[n - 1, 1:] < 0:
-            out[n] = -out[n]
-        out[n, 0] += 2 * np.pi * np.round((out[n - 1, 0] - out[n, 0]) / (2 * np.pi))
-    return out
-
-
-def eulers(m: Array, order: str) -> Array:
-    """(N, 3) Euler angles x, y, z in Blender's order of rotations (N, 3, 3), each nearest to the one before."""
-    i, j, k = ("XYZ".index(a) for a in order)
-    sign = 1.0 if (j - i) % 3 == 1 else -1.0
-    first = np.arctan2(sign * m[:, k, j], m[:, k, k])
-    second = np.arcsin(np.clip(-sign * m[:, k, i], -1, 1))
-    third = np.arctan2(sign * m[:, j, i], m[:, i, i])
-    other = np.stack([first + np.pi, np.pi - second, third + np.pi], -1)
-    both = np.stack([np.stack([first, second, third], -1), other], 1)
-    out = np.empty((len(m), 3))
-    last = np.zeros(3)
-    for n in range(len(m)):
-        near = both[n] + 2 * np.pi * np.round((last - both[n]) / (2 * np.pi))
-        last = near[np.abs(near - last).sum(1).argmin()]
-        out[n] = last
-    return out[:, np.argsort([i, j, k])]

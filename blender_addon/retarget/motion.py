@@ -26,12 +26,13 @@ FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
 class Motion:
     """N frames in which the person is seen.
 
-    rest: T-pose position of every joint, standing on Z = 0; turns: (N, 4) rotation of every bone relative to the
-    T-pose; hips: (N, 3) middle of the hip joints; contact: (N, 4) probability that FEET touch the ground, NaN if
-    unknown; frames: (N,) numbers; fps: frames a second.
+    rest: T-pose position of every joint, standing on Z = 0; along: T-pose direction of every bone, unit length;
+    turns: (N, 4) rotation of every bone relative to the T-pose; hips: (N, 3) middle of the hip joints; contact: (N, 4)
+    probability that FEET touch the ground, NaN if unknown; frames: (N,) numbers; fps: frames a second.
     """
 
     rest: dict[str, Array]
+    along: dict[str, Array]
     turns: dict[str, Array]
     hips: Array
     contact: Array
@@ -68,6 +69,7 @@ def read_motion(take: TakeFile, person: TakePerson) -> Motion:
     hips = person.joints_world[shown, take.joint_names.index(root)].astype(np.float64)
     return Motion(
         rest=rest,
+        along={b.name: unit(rest[b.tail] - rest[b.head]) for b in take.bones},
         turns=turns,
         hips=hips + rotate(turns["pelvis"], middle),
         contact=person.contact[shown].astype(np.float64),
@@ -86,6 +88,7 @@ def mirror(motion: Motion) -> Motion:
     return replace(
         motion,
         rest={other(n): p * across for n, p in motion.rest.items()},
+        along={other(n): d * across for n, d in motion.along.items()},
         turns={other(n): q * np.array([1.0, 1.0, -1.0, -1.0]) for n, q in motion.turns.items()},
         hips=motion.hips * across,
         contact=motion.contact[:, [2, 3, 0, 1]],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .body import Body, measure
 from .feet import lock_feet
-from .fingers import curl
+from .fingers import curl, follow
 from .mapping import Mapping
 from .motion import Motion, mirror
 from .pose import Pose
@@ -107,7 +107,11 @@ def retarget(motion: Motion, rig: RigSpec, mapping: Mapping, settings: RetargetS
         head = (
             head - (_flat(head, body.up) - _flat(rotate(turns[pelvis], rig.heads[pelvis] - body.hips), body.up)) + still
         )
-    fixed = curl(rig, mapping) if settings.fingers == "natural" else {}
+    fingers = follow(motion, rig, mapping, body)
+    turns |= {
+        rig.index(b): q for slot, values in fingers.items() for b, q in zip(mapping.bones[slot], values, strict=True)
+    }
+    fixed = curl(rig, mapping, fingers) if settings.fingers == "natural" else {}
     pose, ridden = _carry(rig, mapping, body, settings, turns, pelvis, head)
     bones = [BoneKeys(rig.names[b], continuous(pose.rotation_keys(b))) for b in sorted(turns)]
     bones = [BoneKeys(k.bone, k.rotation, _location(pose, rig.index(k.bone), len(head))) for k in bones]

@@ -12,7 +12,7 @@ Bone heads are trusted, tails only where a chain ends: importers make tails up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 
@@ -47,9 +47,8 @@ class Pair:
 
     @property
     def length(self) -> float:
-        return float(
-            np.mean(np.linalg.norm(self.at(1) - self.at(0), axis=1) + np.linalg.norm(self.at(2) - self.at(1), axis=1))
-        )
+        upper, lower = self.at(1) - self.at(0), self.at(2) - self.at(1)
+        return float((np.linalg.norm(upper, axis=1) + np.linalg.norm(lower, axis=1)).mean())
 
     def flipped(self) -> Pair:
         return Pair(self.hub, (self.paths[1], self.paths[0]), self.points[::-1], self.joints, self.score)
@@ -417,7 +416,7 @@ def _head_chain(rig: RigSpec, body: Body) -> tuple[tuple[int, ...], int | None]:
         chain.append(max(onward)[1])
     # The jaw begins close above the head's joint: the head's own length counts too, unless it is absurd.
     lengths = [min(float(rig.lengths[b]), 0.35 * arm) for b in chain]
-    for n, (a, b) in enumerate(zip(chain, chain[1:], strict=False)):
+    for n, (a, b) in enumerate(pairwise(chain)):
         lengths[n] = max(lengths[n], float(np.linalg.norm(rig.heads[b] - rig.heads[a])))
     longest = max(max(lengths), 1e-9)
 
@@ -476,8 +475,8 @@ def _knuckles(rig: RigSpec, chain: list[int], wrist: Array) -> list[int]:
 
 
 def _from_the_thumb(rig: RigSpec, chains: list[list[int]], wrist: Array) -> list[list[int]] | None:
-    """Chains in the order thumb to little finger. The thumb lies at an edge of the hand, begins nearest to the wrist and
-    points away from the others; None where no finger does."""
+    """Chains in the order thumb to little finger. The thumb lies at an edge of the hand, begins nearest to the wrist
+    and points away from the others; None where no finger does."""
     bases = np.array([rig.heads[c[0]] for c in chains])
     directions = np.array([rig.heads[c[-1]] - rig.heads[c[0]] for c in chains])
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
@@ -501,7 +500,7 @@ def _from_the_thumb(rig: RigSpec, chains: list[list[int]], wrist: Array) -> list
     places = np.array([rig.heads[c[:3]].mean(0) for c in chains])
     flat = places[others] - places[others].mean(0)
     flat = flat - (flat @ along)[:, None] * along / max(float(along @ along), 1e-12)
-    across = np.linalg.svd(flat)[2][0]
+    across: Array = np.asarray(np.linalg.svd(flat)[2], float)[0]
     towards = rig.heads[chains[thumb][-1]] - places[others].mean(0)
     if float(across @ towards) < 0:
         across = -across

@@ -496,7 +496,8 @@ def axis_rotations() -> list[Array]:
 
 
 def vary(built: Built, seed: int = 0, *, proportions: float = 0.0, noise: float = 0.0, arms_down: float = 0.0,
-         rolls: bool = False, turn: Array | None = None, scale: float = 1.0, loose_tails: bool = False) -> Built:  # fmt: skip
+         rolls: bool = False, turn: Array | None = None, scale: float = 1.0, loose_tails: bool = False
+         ) -> Built:  # fmt: skip
     """`proportions`: every bone longer or shorter by up to this share, both sides alike. `noise`: displacement of every
     joint (standard deviation, metres), sides apart. `arms_down`: radians the arms are lowered from the T-pose.
     `turn`: rotation of the whole. `loose_tails`: leaf bones point anywhere, as importers leave them."""

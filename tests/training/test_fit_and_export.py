@@ -35,8 +35,8 @@ def store(tmp_path: Path, body: Skeleton):
         )
         for i, subject in enumerate(("someone", "another", "cmu_05"))
     ]
-    save_store(tmp_path / "corpus.npz", motions)
-    return load_store(tmp_path / "corpus.npz")
+    save_store(tmp_path / "corpus", motions)
+    return load_store(tmp_path / "corpus")
 
 
 def test_clips_are_cut_at_any_rate_and_stay_within_their_recording(store, body: Skeleton) -> None:

@@ -31,12 +31,14 @@ from ..controls import (
     learn_rigid,
     levels,
     make_plan,
+    nearest_rotations,
     pole_matrices,
-    rotation_values,
     spread_frames,
     twist_matrices,
 )
+from ..keys import rotation_channels
 from ..rig import Array, RigError, RigSpec, make_rig
+from ..rotations import IDENTITY, from_matrix
 
 SAMPLES = 12
 
@@ -44,7 +46,7 @@ SAMPLES = 12
 def find_control_rig(armature: Any) -> ControlPlan | None:
     """How to key this armature's controls; None if it is not a control rig that is known."""
     bones = armature.pose.bones
-    properties = {(b.name, key) for b in bones for key in b.keys()}  # noqa: SIM118: a bone is no dictionary
+    properties = {(b.name, key) for b in bones for key in b.keys()}  # noqa: SIM118 (a bone is no dictionary)
     parents = {b.name: b.parent.name if b.parent else None for b in bones}
     layout = find_layout(parents, properties)
     return make_plan(layout, parents, properties) if layout else None
@@ -214,7 +216,8 @@ def _keys(armature: Any, control: Control, body: RigSpec, wanted: Array, hangs: 
         goal[:, :3, :3] = hangs[:, :3, :3]
         return ControlKeys(bone.name, location), goal
     mode = armature.pose.bones[bone.name].rotation_mode
-    channel, rotation = rotation_values(np.swapaxes(hangs[:, :3, :3], -1, -2) @ goal[:, :3, :3], mode)
+    local = from_matrix(np.swapaxes(hangs[:, :3, :3], -1, -2) @ goal[:, :3, :3])
+    channel, rotation = rotation_channels(local, mode)
     return ControlKeys(bone.name, location, rotation, channel), goal
 
 
@@ -245,12 +248,8 @@ def _at_rest(keys: ControlKeys, tolerance: float) -> bool:
     return keys.rotation is None or bool(np.abs(keys.rotation - rest).max() < 2e-4)
 
 
-def _rest_rotation(mode: str) -> tuple[str, Array]:
-    return rotation_values(np.eye(3)[None], mode)
-
-
 def _rest_keys(armature: Any, name: str) -> ControlKeys:
-    channel, rotation = _rest_rotation(armature.pose.bones[name].rotation_mode)
+    channel, rotation = rotation_channels(IDENTITY[None], armature.pose.bones[name].rotation_mode)
     return ControlKeys(name, np.zeros((1, 3)), rotation, channel, np.ones((1, 3)))
 
 
@@ -317,8 +316,7 @@ def _evaluate(
     finally:
         bpy.data.actions.remove(action)
     # Stretched parents leave their scale in the axes.
-    u, _, vt = np.linalg.svd(out[..., :3, :3])
-    out[..., :3, :3] = u @ vt
+    out[..., :3, :3] = nearest_rotations(out[..., :3, :3])
     return out
 
 
