@@ -1,8 +1,8 @@
-"""SolveSettings as plain data, for programs that must not import the lifter: Blender's Solve panel is made from it.
+"""What the lifter offers, as plain data for programs that must not import it: Blender's Solve panel is made from it.
 
-python -m lifter.describe_settings > blender_addon/solve_settings.json
+python -m lifter.describe_settings > blender_addon/lifter_settings.json
 
-A setting is a field of the dataclass: its type says what it takes, its default what it is, `metadata` its "range" (low,
+A setting of solving is a field of the dataclass: its type says what it takes, its default what it is, `metadata` its "range" (low,
 high) and "unit", and the docstring's "Attributes:" what it does. A test keeps the file and the dataclass alike.
 """
 
@@ -17,9 +17,16 @@ import typing
 from dataclasses import MISSING, fields
 from typing import Any
 
-from .capture import SolveSettings
+from .capture import SolveSettings, capture
+from .detect import DETECTORS
 
 KINDS = {float: "float", int: "int", bool: "bool", str: "text"}
+
+
+def describe() -> dict[str, Any]:
+    """solve: see `describe_settings`; capture: names of what else `lifter.capture` takes; detectors: their names."""
+    names = [n for n in inspect.signature(capture).parameters if n not in ("path", "settings", "progress")]
+    return {"solve": describe_settings(), "capture": names, "detectors": list(DETECTORS)}
 
 
 def describe_settings(settings: type[Any] = SolveSettings) -> list[dict[str, Any]]:
@@ -79,4 +86,4 @@ def _attribute_texts(settings: type[Any]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(describe_settings(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(describe(), indent=2) + "\n")

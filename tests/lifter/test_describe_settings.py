@@ -1,4 +1,4 @@
-"""The description of SolveSettings that Blender's panel is made from."""
+"""The description of the lifter's settings that Blender's panel is made from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal
 
 import pytest
 
-from lifter.describe_settings import describe_settings
+from lifter.describe_settings import describe, describe_settings
 
-SHIPPED = Path(__file__).parents[2] / "blender_addon" / "solve_settings.json"
+SHIPPED = Path(__file__).parents[2] / "blender_addon" / "lifter_settings.json"
 
 
 def test_shipped_description_is_that_of_the_dataclass() -> None:
-    """After a change of SolveSettings: python -m lifter.describe_settings > blender_addon/solve_settings.json"""
-    assert json.loads(SHIPPED.read_text(encoding="utf-8")) == describe_settings()
+    """After a change of SolveSettings: python -m lifter.describe_settings > blender_addon/lifter_settings.json"""
+    assert json.loads(SHIPPED.read_text(encoding="utf-8")) == describe()
 
 
 @dataclass(frozen=True)
