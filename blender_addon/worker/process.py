@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -37,14 +37,22 @@ LONGEST_LINE = 1_000_000
 class Worker:
     """A worker process, from its start to its end; after that, make another."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_folder: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_folder: Path,
+        tidy: Callable[[], None] | None = None,
+    ) -> None:
         """Start the process, in a thread of its own; if that fails, `poll` says so once a job is there.
 
         Args:
             command: program and arguments, such as [python, "-m", "lifter.worker"].
             environment: variables to set on top of this process's own.
             log_folder: where reports of crashes are kept; made when there is one.
+            tidy: called, in a thread, when the process has ended and before that is told.
         """
+        self._tidy = tidy
         self._command, self._log_folder = tuple(command), log_folder
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | dict(environment)
         self._jobs: dict[int, Job] = {}
@@ -186,6 +194,8 @@ class Worker:
         return Failed(None, what, said[-1] if said else "", remedy, "\n".join(self._lines), file)
 
     def _finish(self, end: Failed) -> None:
+        if self._tidy:
+            self._tidy()
         with self._lock:
             self._ended.set()
             self._end = end
