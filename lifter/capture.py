@@ -6,9 +6,9 @@ footage -> detect -> track -> lift -> solve (smooth, rotations, root path, gravi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +35,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SolveSettings:
-    """What `solve` offers; kept in the take's header.
+    """What `solve` offers; kept in the take's header. Blender's Solve panel is made from this (describe_settings.py).
 
     Attributes:
-        height: the performer's standing height in metres; scales the whole take.
-        smoothing: "butterworth", "one_euro" or "gaussian".
-        strength: of the smoothing, from 0 to 1.
+        height: The performer's standing height; scales the whole take.
+        smoothing: The filter that takes jitter out.
+        strength: Of the smoothing: 0 none, 1 most.
     """
 
-    height: float = 1.70
-    smoothing: str = "butterworth"
-    strength: float = 0.4
+    height: float = field(default=1.70, metadata={"range": (0.3, 3.0), "unit": "m"})
+    smoothing: Literal["butterworth", "one_euro", "gaussian"] = "butterworth"
+    strength: float = field(default=0.4, metadata={"range": (0.0, 1.0)})
 
     def __post_init__(self) -> None:
         if not 0.3 <= self.height <= 3.0:
