@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 import time
 import zipfile
@@ -118,7 +119,9 @@ class TestDevices:
 # A small extension
 
 
-def make_wheel(folder: Path, name: str, files: dict[str, bytes], tag: str = "py3-none-any") -> tuple[str, dict[str, Any]]:
+def make_wheel(
+    folder: Path, name: str, files: dict[str, bytes], tag: str = "py3-none-any"
+) -> tuple[str, dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-1.0-{tag}.whl"
     info = f"{name}-1.0.dist-info"
@@ -127,7 +130,7 @@ def make_wheel(folder: Path, name: str, files: dict[str, bytes], tag: str = "py3
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
     }
     record = "".join(f"{n},,\n" for n in (*files, *meta, f"{info}/RECORD")).encode()
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for n, content in {**files, **meta, f"{info}/RECORD": record}.items():
             archive.writestr(n, content)
     data = path.read_bytes()
@@ -166,14 +169,23 @@ class Extension:
     def write_lock(self, more: Iterable[tuple[str, dict[str, Any]]] = ()) -> None:
         wheels = dict([make_wheel(self.wheels, "tiny", self.contents), *more])
         model, facts = make_wheel(self.folder.parent / "index", "modelwheel", {"m.tflite": b"m"})
-        lock = {"model": model, "targets": {plan.this_target(): {"cpu": sorted(wheels)}}, "wheels": {**wheels, model: facts}}
+        lock = {
+            "model": model,
+            "targets": {plan.this_target(): {"cpu": sorted(wheels)}},
+            "wheels": {**wheels, model: facts},
+        }
         (self.folder / "environment" / "lock.json").write_text(json.dumps(lock))
         for name in wheels:
             shutil.copy(self.wheels / name, self.folder.parent / "index" / name)
 
     def start(self, **variables: str) -> Worker:
         command = (sys.executable, "-I", "-S", str(self.folder / "worker" / "bootstrap.py"), "environment")
-        return Worker((*command, str(self.folder)), variables, self.folder.parent / "logs", partial(remove_leftovers, self.environment))
+        return Worker(
+            (*command, str(self.folder)),
+            variables,
+            self.folder.parent / "logs",
+            partial(remove_leftovers, self.environment),
+        )
 
     def run(self, job: Job, **variables: str) -> Message:
         worker = self.start(**variables)
@@ -240,7 +252,12 @@ class TestSettingUp:
         assert not extension.environment.exists() and not extension.left_over()
 
     def test_no_network(self, extension: Extension) -> None:
-        nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": ""}
+        nowhere = {
+            "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+            "PIP_RETRIES": "0",
+            "PIP_EXTRA_INDEX_URL": "",
+            "PIP_FIND_LINKS": "",
+        }
         failed = extension.install(online=True, bundled=False, **nowhere)
         assert isinstance(failed, Failed) and failed.what == "Packages could not be downloaded", failed
         assert "offline version" in failed.remedy and not failed.report_file
@@ -305,14 +322,28 @@ class TestSettingUp:
         remove_leftovers(extension.environment)
         assert read_state(extension.environment).ready and not extension.left_over()
 
-    @pytest.mark.skipif(os.name != "posix", reason="mounts")
-    def test_a_full_disk(self, extension: Extension, tmp_path: Path) -> None:
+    def test_a_disk_that_is_too_small(self, extension: Extension, tmp_path: Path) -> None:
         free = shutil.disk_usage(tmp_path).free // 1_000_000
         huge, facts = make_wheel(extension.wheels, "huge", {"huge.py": b""})
         extension.write_lock([(huge, {**facts, "size": (free + 1000) * 1_000_000})])
         failed = extension.install()
         assert isinstance(failed, Failed) and "too little space" in failed.what
         assert not extension.environment.exists() and not extension.left_over()
+
+    @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs the right to mount")
+    def test_a_disk_that_fills_up(self, extension: Extension) -> None:
+        extension.contents["tiny/large"] = bytes(200_000_000)
+        extension.write_lock()
+        folder = extension.environment.parent
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=110m", "none", str(folder)]).returncode:
+            pytest.skip("needs the right to mount")
+        try:
+            failed = extension.install()
+            assert isinstance(failed, Failed) and failed.what == "The disk is full", failed
+            assert not extension.environment.exists() and not extension.left_over()
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
 
 
 class TestState:
@@ -336,7 +367,15 @@ class TestState:
 
 class TestWheels:
     @pytest.mark.parametrize(
-        "name", ["../evil.py", "/evil.py", "a/../../evil.py", "C:/evil.py", "a\\..\\..\\evil.py", "x-1.data/purelib/../../../evil.py"]
+        "name",
+        [
+            "../evil.py",
+            "/evil.py",
+            "a/../../evil.py",
+            "C:/evil.py",
+            "a\\..\\..\\evil.py",
+            "x-1.data/purelib/../../../evil.py",
+        ],
     )
     def test_nothing_lands_outside(self, tmp_path: Path, name: str) -> None:
         with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
