@@ -213,7 +213,7 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         "providers": providers,
         "detectors": list(DETECTORS),
         "checkpoints": checkpoints,
-        "pose_model": str(cache_folder() / BUNDLE) if is_whole(cache_folder() / BUNDLE) else None,
+        "pose_model": is_whole(cache_folder() / BUNDLE),
         "missing": missing,
     }
     return {"take": None, "summary": summary}

@@ -18,7 +18,7 @@ __all__ = ["INDEX", "VARIANTS", "Plan", "SetupError", "Wheel", "make_plan", "rea
 LOCK = Path(__file__).with_name("lock.json")
 VARIANTS = ("cpu", "cuda", "directml")
 """Which ONNX Runtime: the plain one (it has CoreML on Apple's), NVIDIA's, any GPU on Windows."""
-UNPACKED = 2.7
+UNPACKED = 3.2
 """An environment takes so many times the space of its wheels (measured on Linux)."""
 INDEX = "the Python Package Index, or the index that pip is set to"
 

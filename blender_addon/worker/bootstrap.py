@@ -6,6 +6,7 @@ those in PACKAGES, the extension's own environment. SOURCES holds the module.
 
 import runpy
 import sys
+from importlib.abc import PathEntryFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +25,7 @@ class WithoutCache(SourceFileLoader):
 def main(module: str, sources: str, packages: str | None = None) -> None:
     make_finder = FileFinder.path_hook((WithoutCache, SOURCE_SUFFIXES))
 
-    def find_in_sources(path: str) -> FileFinder:
+    def find_in_sources(path: str) -> PathEntryFinder:
         if not Path(path).is_relative_to(sources):
             raise ImportError
         return make_finder(path)

@@ -143,15 +143,16 @@ class Worker:
         assert process.stdin and process.stdout and process.stderr
         feeder = threading.Thread(target=self._feed, args=(process.stdin,), name="motionlift jobs", daemon=True)
         listener = threading.Thread(target=self._listen, args=(process.stderr,), name="motionlift errors", daemon=True)
-        feeder.start()
-        listener.start()
+        reaper = threading.Thread(target=self._reap, args=(process,), name="motionlift reaper", daemon=True)
+        for thread in (feeder, listener, reaper):
+            thread.start()
         with process.stdout as said:
             while line := said.readline(LONGEST_LINE):
                 self._take(line)
         end_process(process, GRACE_SECONDS)
         self._outbox.put(None)
         feeder.join()
-        listener.join(GRACE_SECONDS)  # longer only if the worker left a process behind
+        listener.join(GRACE_SECONDS)
         self._finish(self._describe_end(process.returncode))
 
     def _feed(self, pipe: IO[bytes]) -> None:
@@ -165,6 +166,11 @@ class Worker:
         with pipe:
             while line := pipe.readline(LONGEST_LINE):
                 self._lines.append(line.decode(errors="replace").rstrip()[:2000])
+
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        """When it has ended, end what it has left behind, which may hold its pipes open."""
+        process.wait()
+        kill_group(process.pid)
 
     def _take(self, line: bytes) -> None:
         message = parse(line)
@@ -237,10 +243,15 @@ def end_process(process: subprocess.Popen[bytes], grace: float) -> None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(kill, capture_output=True, timeout=5, creationflags=WINDOWS_FLAGS)  # noqa: S603
         process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     process.wait()
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process and what it started, or what is left of that; on Windows nothing."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def remove_unfinished(take: Path) -> None:
