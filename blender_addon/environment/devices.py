@@ -61,7 +61,7 @@ def _linux(proc: Path) -> Device:
     except (OSError, StopIteration):
         return Device("CPU", "cpu", "No NVIDIA GPU was found: networks run on the CPU")
     model = re.search(r"Model:\s*(.+)", gpu)
-    number = re.search(r"Module\D*?(\d+)\.\d", driver)
+    number = re.search(r"Module.*?\s(\d+)\.\d", driver)
     name = model[1].strip() if model else "NVIDIA GPU"
     if number and int(number[1]) < CUDA_DRIVER:
         old = f"its driver {number[1]} is older than {CUDA_DRIVER}, which CUDA 13 needs"

@@ -180,9 +180,13 @@ def _done(said: dict[str, Any]) -> Message:
     return Done(_id(said), None if said["take"] is None else Path(_text(said["take"])), cast(dict[str, Any], summary))
 
 
+def _warned(said: dict[str, Any]) -> Message:
+    return Warned(_id(said), _text(said["message"]))
+
+
 _PARSERS = {
     "progress": _progress,
-    "warning": lambda said: Warned(_id(said), _text(said["message"])),
+    "warning": _warned,
     "error": _failed,
     "done": _done,
 }
