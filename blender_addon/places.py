@@ -46,11 +46,12 @@ def absolute(path: str) -> Path:
     return Path(bpy.path.abspath(path))
 
 
-def stored(path: Path) -> str:
-    """A path as it is written into the .blend: relative to it where that is possible and wished for."""
-    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+def stored(path: Path, blend: str | None = None) -> str:
+    """A path as it is written into a .blend (None: this one), relative to it where that is possible and wished for."""
+    blend = bpy.data.filepath if blend is None else blend
+    if blend and bpy.context.preferences.filepaths.use_relative_paths:
         try:
-            return bpy.path.relpath(str(path))
+            return bpy.path.relpath(str(path), start=str(Path(blend).parent))
         except ValueError:  # on another drive
             pass
     return str(path)

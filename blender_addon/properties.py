@@ -184,6 +184,9 @@ class MotionliftRetarget(RetargetProperties, bpy.types.PropertyGroup):
     )
     rows: CollectionProperty(type=MotionliftSlot, name="Bones")
     row: IntProperty(name="Active Row", description="The row of the list that is chosen")
+    fit_range: BoolProperty(
+        name="Scene Range", default=True, description="Let the scene begin and end where the new animation does"
+    )
     details: BoolProperty(name="Fingers and Twist", description="Show fingers and twist bones in the list too")
 
 
@@ -223,10 +226,10 @@ class MotionliftExport(bpy.types.PropertyGroup):
 MotionliftSolve = solve_settings.make_group()
 
 
-def _redraw_overlay(_group: Any, context: Any) -> None:
+def _redraw_overlay(_group: Any, _context: Any) -> None:
     from .takes import overlay
 
-    overlay.follow_setting(context)
+    overlay.redraw()
 
 
 class MotionliftSettings(bpy.types.PropertyGroup):
@@ -236,7 +239,16 @@ class MotionliftSettings(bpy.types.PropertyGroup):
     capture: PointerProperty(type=MotionliftCapture)
     solve: PointerProperty(type=MotionliftSolve)
     takes: CollectionProperty(type=MotionliftTake, name="Takes")
-    take: IntProperty(name="Active Take", description="The take that is previewed, solved and retargeted")
+    take: IntProperty(
+        name="Active Take",
+        description="The take that is previewed, solved and retargeted",
+        update=_redraw_overlay,
+    )
+    match_time: BoolProperty(
+        name="Scene Rate and Range",
+        default=True,
+        description="Previews also set the scene's frame rate and range to the take's",
+    )
     show_overlay: BoolProperty(
         name="Overlay",
         description="Draw the take over its clip, in the Movie Clip Editor",

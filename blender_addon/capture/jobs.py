@@ -1,4 +1,6 @@
-"""The worker's jobs as Blender sees them: a timer asks the queue for news, and says what becomes of a result.
+"""The worker's jobs as Blender sees them: a timer asks the queues for news, and says what becomes of a result.
+
+There are two queues: one for the worker that captures and solves, one for the process that sets up its environment.
 
 Everything here runs on Blender's main thread and returns at once, but for `wait`, which is for operators in background
 mode, where no timers run.
@@ -12,17 +14,27 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import bpy
 
 from .. import notices
-from ..environment.folder import lifter_sources, read_state, worker_command, worker_variables
+from ..environment.folder import (
+    State,
+    lifter_sources,
+    read_state,
+    remove_leftovers,
+    setup_command,
+    worker_command,
+    worker_variables,
+)
 from ..errors import UserError
 from ..notices import Notice
 from ..places import user_folder
 from ..worker.job_queue import JobQueue
-from ..worker.messages import Cancelled, Done, Failed, Job, Progress, Warned
+from ..worker.messages import Cancelled, Done, Failed, Garbled, Job, Progress, Warned
 from ..worker.process import Worker
 
 TICK_SECONDS = 0.1
@@ -32,6 +44,7 @@ PYTHON = "MOTIONLIFT_PYTHON"
 """Environment variable: a Python that has the lifter's packages, to be used in place of the environment. For
 developers and tests."""
 
+QueueName = Literal["worker", "setup"]
 Ending = Done | Failed | Cancelled
 
 
@@ -51,53 +64,66 @@ class Task:
     section: str
     scene: int
     finish: Callable[[Task, Ending], None]
+    queue: QueueName = "worker"
     progress: Progress | None = None
     warnings: list[str] = field(default_factory=list)
     ending: Ending | None = None
 
 
-_queue: JobQueue | None = None
+_queues: dict[QueueName, JobQueue] = {}
 _tasks: dict[int, Task] = {}
 _busy_until = 0.0
 
 
-def tasks() -> list[Task]:
+def tasks(queue: QueueName = "worker") -> list[Task]:
     """Those that have not ended, in order; the first one runs."""
-    return list(_tasks.values())
+    return [t for t in _tasks.values() if t.queue == queue]
 
 
-def environment_ready() -> bool:
+def environment_folder() -> Path:
+    return user_folder("") / "environment"
+
+
+def environment_state() -> State:
     """Whether the worker can be started."""
-    return bool(os.environ.get(PYTHON)) or read_state(user_folder("environment")).ready
+    if os.environ.get(PYTHON):
+        return State(True, True, f"Uses {os.environ[PYTHON]}, as {PYTHON} says")
+    return read_state(environment_folder())
 
 
 def check_environment() -> None:
     """Raises UserError where captures cannot run yet."""
-    if not environment_ready():
+    state = environment_state()
+    if not state.ready:
         raise UserError(
             "Motionlift's packages are not set up",
             "Press Set Up, in the Capture panel or in the extension's preferences",
-            read_state(user_folder("environment")).text,
+            state.text,
         )
 
 
 def start(task: Task) -> Task:
-    """Put a task at the end of the queue. Raises UserError where the worker cannot be started."""
-    global _queue  # noqa: PLW0603
-    check_environment()
-    _queue = _queue or JobQueue(_start_worker)
+    """Put a task at the end of its queue. Raises UserError where the worker cannot be started."""
+    if task.queue == "worker":
+        check_environment()
+    if task.queue not in _queues:
+        _queues[task.queue] = JobQueue({"worker": _start_worker, "setup": _start_setup}[task.queue])
     _tasks[task.job.id] = task
-    _queue.add(task.job)
+    _queues[task.queue].add(task.job)
     if not bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.register(_on_timer, first_interval=TICK_SECONDS, persistent=True)
     return task
 
 
-def cancel(task: Task | None = None) -> None:
-    """End a task, or all; its end comes with a later tick."""
-    for each in [task] if task else tasks()[::-1]:
-        if _queue:
-            _queue.cancel(each.job.id)
+def cancel(task: Task) -> None:
+    """End a task; its end comes with a later tick."""
+    if task.queue in _queues:
+        _queues[task.queue].cancel(task.job.id)
+
+
+def cancel_all(queue: QueueName = "worker") -> None:
+    for task in tasks(queue)[::-1]:
+        cancel(task)
 
 
 def wait(task: Task, told: Callable[[Task], None] | None = None) -> Ending:
@@ -118,12 +144,10 @@ def wait(task: Task, told: Callable[[Task], None] | None = None) -> Ending:
 
 
 def tick() -> bool:
-    """Take what the worker has said. True if there was anything."""
-    if _queue is None:
-        return False
-    messages = _queue.poll()
+    """Take what has been said. True if there was anything."""
+    messages = [m for queue in list(_queues.values()) for m in queue.poll()]
     for message in messages:
-        task = _tasks.get(message.id or -1) if not hasattr(message, "text") or message.__class__ is Failed else None
+        task = None if isinstance(message, Garbled) else _tasks.get(message.id or 0)
         if task is None:
             continue
         if isinstance(message, Progress):
@@ -147,28 +171,36 @@ def _end(task: Task, message: Ending) -> None:
         notices.show(task.section, notices.of_error(error))
 
 
-def stop(why: str = "") -> None:
-    """End all tasks and the worker, and wait for that: a second at most. `why` is shown where tasks were under way."""
-    global _queue  # noqa: PLW0603
-    if _queue is None:
+def stop(why: str = "", queue: QueueName = "worker") -> None:
+    """End a queue's tasks and its process, and wait for that: a second at most.
+
+    why: shown in the panels of tasks that were under way.
+    """
+    if queue not in _queues:
         return
-    under_way = tasks()
-    queue, _queue = _queue, None
-    queue.close()
-    _tasks.clear()
+    under_way = tasks(queue)
+    _queues.pop(queue).close()
     for task in under_way:
+        del _tasks[task.job.id]
         task.ending = Cancelled(task.job.id)
         if why:
             notices.show(task.section, Notice("INFO", f"{task.title} was not finished: {why}"))
 
 
+def stop_all() -> None:
+    """Before Blender quits or the extension goes."""
+    stop()
+    stop(queue="setup")
+
+
 def worker_pid() -> int | None:
     """Of the worker at hand, for tests and for the curious."""
-    return _queue.worker.pid if _queue and _queue.worker and _queue.worker.alive else None
+    worker = _queues["worker"].worker if "worker" in _queues else None
+    return worker.pid if worker and worker.alive else None
 
 
 def _start_worker() -> Worker:
-    folder = user_folder("environment")
+    folder = environment_folder()
     own = os.environ.get(PYTHON)
     if own:
         command, variables = (own, "-m", "lifter.worker"), {"PYTHONPATH": str(lifter_sources())}
@@ -177,20 +209,24 @@ def _start_worker() -> Worker:
     return Worker(command, variables, user_folder("reports"))
 
 
+def _start_setup() -> Worker:
+    folder = environment_folder()
+    return Worker(setup_command(sys.executable), {}, user_folder("reports"), tidy=partial(remove_leftovers, folder))
+
+
 def _on_timer() -> float | None:
     """Blender's timer: the seconds until it is called again, None to be called no more."""
-    global _busy_until  # noqa: PLW0603
-    if _queue is None:
+    global _busy_until
+    if not _queues:
         return None
-    news = tick()
-    if news:
+    if tick():
         redraw()
     now = time.monotonic()
     if _tasks:
         _busy_until = now
         return TICK_SECONDS
     if now - _busy_until > IDLE_SECONDS:
-        stop()
+        stop_all()
         return None
     return 1.0
 
@@ -211,11 +247,11 @@ def find_scene(uid: int) -> Any | None:
 
 
 def register() -> None:
-    atexit.register(stop)
+    atexit.register(stop_all)
 
 
 def unregister() -> None:
-    stop()
-    atexit.unregister(stop)
+    stop_all()
+    atexit.unregister(stop_all)
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
