@@ -15,8 +15,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import addon_utils
-import bpy
+import bpy  # first: it brings addon_utils
+
+import addon_utils  # isort: skip
 
 NAME = "bl_ext.user_default.motionlift"
 OURS = ("lifter", "blender_addon", "training", "environment", "worker")
@@ -49,10 +50,11 @@ def registered() -> list[str]:
 
 
 def enable(path: str) -> dict[str, Any]:
+    paths = set(sys.path)
     install(path)
     seen = {
         "foreign modules": [n for n in sys.modules if n.split(".")[0] in OURS],
-        "paths": [p for p in sys.path if "motionlift" in p],
+        "paths": [p for p in sys.path if "motionlift" in p and p not in paths],
     }
     for again in (True, True, False):
         addon_utils.disable(NAME, default_set=True)
