@@ -65,6 +65,7 @@ def capture(
     detector: str = "mediapipe",
     detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
+    device: str = "auto",
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
 ) -> Take:
@@ -77,13 +78,14 @@ def capture(
         start, end: seconds of the clip to use.
         detector_options: such as {"people": 3} for several people.
         detector, checkpoint: names, or the path of the user's own checkpoint.
+        device: that the network runs on, "auto", "cpu" or "gpu".
         progress: told of every stage.
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
     """
     settings = settings or SolveSettings()
     settings = settings if height is None else replace(settings, height=height)
-    network = load_checkpoint(checkpoint)
+    network = load_checkpoint(checkpoint, device=device)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
     with_detector = load_detector(detector, progress, **(detector_options or {}))

@@ -194,14 +194,16 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         packages[module] = str(getattr(found, "__version__", "")) or _version(module)
         if module == "onnxruntime":
             providers = list(found.get_available_providers())
+    device = ""
     checkpoints = sorted(p.stem for p in CHECKPOINTS.glob("*.onnx"))
     if not checkpoints:
         missing.append(f"the shipped checkpoint body.onnx in {CHECKPOINTS}")
     if thorough and not missing:
         from .checkpoint import load_checkpoint
+        from .device import device_name
 
         try:
-            load_checkpoint()
+            device = device_name(load_checkpoint().session)
             load_detector().close()
         except MotionliftError as error:
             missing.append(str(error))
@@ -211,6 +213,7 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         "version": import_module("lifter").__version__,
         "packages": packages,
         "providers": providers,
+        "device": device,
         "detectors": list(DETECTORS),
         "checkpoints": checkpoints,
         "pose_model": is_whole(cache_folder() / BUNDLE),
