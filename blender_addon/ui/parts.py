@@ -28,7 +28,7 @@ COUNTED = {"detect": ("frames", "frames/s"), "fetch": ("MB", "MB/s"), "download"
 def characters(context: Any) -> int:
     """About how many characters fit into a line of the region at hand."""
     region = getattr(context, "region", None)
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 in background mode
     width = region.width if region and region.width > 1 else 300 * scale
     return max(20, int(width / (7.2 * scale)) - 8)
 
