@@ -99,7 +99,7 @@ class TestDevices:
         new = devices._linux(self.nvidia(tmp_path / "new", "580"))
         assert (new.name, new.variant) == ("NVIDIA GeForce RTX 4070", "cuda")
         old = devices._linux(self.nvidia(tmp_path / "old", "535"))
-        assert old.variant == "cpu" and "535" in old.explanation
+        assert old.variant == "cpu" and "535" in old.text
 
     def test_open_kernel_modules_say_their_version_otherwise(self, tmp_path: Path) -> None:
         proc = self.nvidia(tmp_path, "580")
@@ -112,8 +112,30 @@ class TestDevices:
     def test_elsewhere(self) -> None:
         assert devices._windows(True, "").variant == "cuda"
         assert devices._windows(False, "Radeon RX 7800").variant == "directml"
-        assert "CoreML" in devices._apple("arm64").explanation and devices._apple("x86_64").variant == "cpu"
+        assert "CoreML" in devices._apple("arm64").text and devices._apple("x86_64").variant == "cpu"
         assert devices.find_device().variant in plan.VARIANTS
+
+    @pytest.mark.parametrize(
+        ("found", "wish", "bundled", "variant"),
+        [
+            ("cpu", "auto", False, "cpu"), ("cpu", "gpu", False, "cpu"),
+            ("cuda", "auto", False, "cpu"), ("cuda", "gpu", False, "cuda"), ("cuda", "gpu", True, "cuda"),
+            ("cuda", "auto", True, "cpu"), ("cuda", "cpu", False, "cpu"),
+            ("directml", "auto", False, "directml"), ("directml", "auto", True, "cpu"),
+            ("directml", "cpu", True, "cpu"),
+        ],
+    )  # fmt: skip
+    def test_the_choice_fits_and_never_needs_the_network_unasked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str, wish: str, bundled: bool, variant: str
+    ) -> None:
+        monkeypatch.setattr(plan, "this_target", lambda: "windows-x64-py311")
+        (tmp_path / "wheels").mkdir()
+        for wheel in plan.make_plan("cpu", target="windows-x64-py311").wheels if bundled else ():
+            (tmp_path / "wheels" / wheel.file).touch()
+        chosen = devices.fitting_plan(wish, devices.Device("A GPU", found, "A GPU"), tmp_path)
+        assert chosen.variant == variant and chosen.reason.startswith("A GPU")
+        assert bool(chosen.bundle) == (bundled and variant == "cpu")
+        assert ("MB to download" in chosen.reason) == (wish == "auto" and found != variant)
 
 
 # A small extension
