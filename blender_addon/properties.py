@@ -32,6 +32,9 @@ EXPORTS = (
     (".usdc", "USD", "Universal Scene Description"),
 )
 
+RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+"""Options of properties with paths that may begin with //."""
+
 Item = tuple[str, str, str, str, int]
 _items: dict[str, list[Item]] = {}
 """Blender does not keep the texts of an enum's items alive: Python has to."""
@@ -132,7 +135,7 @@ class MotionliftCapture(bpy.types.PropertyGroup):
 class MotionliftTake(bpy.types.PropertyGroup):
     """A take in the list: where its file is, and how good the capture was."""
 
-    path: StringProperty(name="File", description="The .take.npz file", subtype="FILE_PATH")
+    path: StringProperty(name="File", description="The .take.npz file", subtype="FILE_PATH", options=RELATIVE)
     clip: StringProperty(name="Clip", description="The footage it was captured from")
     people: IntProperty(name="People", description="How many people the take has")
     person: IntProperty(name="Person", default=1, min=1, description="Which person of the take to use; 1 is seen most")
@@ -180,7 +183,7 @@ class MotionliftRetarget(RetargetProperties, bpy.types.PropertyGroup):
     )
     preset: EnumProperty(name="Preset", description="The kind of rig", items=preset_items)
     mapping_file: StringProperty(
-        name="Mapping File", description="A mapping file (.toml) of this rig", subtype="FILE_PATH"
+        name="Mapping File", description="A mapping file (.toml) of this rig", subtype="FILE_PATH", options=RELATIVE
     )
     rows: CollectionProperty(type=MotionliftSlot, name="Bones")
     row: IntProperty(name="Active Row", description="The row of the list that is chosen")
@@ -201,14 +204,17 @@ class MotionliftBatch(bpy.types.PropertyGroup):
             ("file", "This File", "Every movie clip in this .blend"),
         ),
     )
-    folder: StringProperty(name="Folder", description="The folder with video files", subtype="DIR_PATH")
+    folder: StringProperty(name="Folder", description="The folder with video files", subtype="DIR_PATH", options=RELATIVE)
     retarget: BoolProperty(
         name="Retarget", default=True, description="Put each take on the rig of the Retarget panel, as an action"
     )
     export: BoolProperty(name="Export", description="Write a file of the rig with each take")
     format: EnumProperty(name="Format", description="Kind of file to write", items=EXPORTS)
     output: StringProperty(
-        name="Output", description="Folder for the exported files; empty: where the takes go", subtype="DIR_PATH"
+        name="Output",
+        description="Folder for the exported files; empty: where the takes go",
+        subtype="DIR_PATH",
+        options=RELATIVE,
     )
 
 

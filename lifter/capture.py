@@ -22,7 +22,7 @@ from .lift import lift
 from .rotation import continuous, matrix_to_quat
 from .skeleton import FEET, Skeleton, keypoints_to_joints, layout_keypoints
 from .smooth import runs, smooth
-from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
+from .solve import bend_limbs, check_solvable, forward_kinematics, solve_offsets, solve_rotations, standing_height
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
 from .world import floor_height, mean_direction, root_path, scene_axes
@@ -86,6 +86,7 @@ def capture(
     settings = settings or SolveSettings()
     settings = settings if height is None else replace(settings, height=height)
     network = load_checkpoint(checkpoint, device=device)
+    check_solvable(network.skeleton)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
     with_detector = load_detector(detector, progress, **(detector_options or {}))
@@ -148,6 +149,7 @@ def lift_keypoints(
     settings = settings or SolveSettings()
     settings = settings if height is None else replace(settings, height=height)
     network, lens = load_checkpoint(checkpoint), make_lens(*image_size, focal, fov)
+    check_solvable(network.skeleton)
     missing = ~np.isfinite(xy).all(-1) | ~(score > 0)
     xy, score = np.where(missing[..., None], np.nan, xy), np.where(missing, 0, score).astype(np.float32)
     found = [

@@ -86,10 +86,17 @@ def load_checkpoint(name: str = "body", threads: int = 0, device: str = "auto") 
             f"{path}: its input convention is {header.get('convention')!r}, this version knows {CONVENTION!r}",
             "Update Motionlift or export the checkpoint again",
         )
+    skeleton = skeleton_from_dict(header["skeleton"], str(path))
+    joints = {i.name: i.shape[-1] for i in session.get_inputs()}.get("score")
+    if joints != len(skeleton.joint_names):
+        raise MotionliftError(
+            f"{path}: its network is for {joints} joints, its skeleton {skeleton.name!r} has {len(skeleton.joint_names)}",
+            "Export the checkpoint again, with the skeleton that it was trained for",
+        )
     return Checkpoint(
         name=path.stem,
         path=path,
-        skeleton=skeleton_from_dict(header["skeleton"], str(path)),
+        skeleton=skeleton,
         fps=float(header["fps"]),
         reach=int(header["reach"]),
         card=header["card"],
