@@ -135,6 +135,8 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    report = Progress(send)
+    report("start", 0, 0)
     from .capture import SolveSettings, capture
     from .take import save_take
 
@@ -146,7 +148,6 @@ def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     settings = _check_settings(given.get("settings", {}), {**of_solve, **own})
     output = _writable(given["output"])
     solving = SolveSettings(**{n: v for n, v in settings.items() if n in of_solve and n not in own})
-    report = Progress(send)
     options = {n: v for n, v in settings.items() if n in own}
     take = capture(given["footage"], settings=solving, progress=report, **options)
     report("save", 0, 1)
