@@ -22,6 +22,7 @@ from .lift import lift
 from .motion import SolveSettings, solve_people
 from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
+from .solve import check_solvable
 from .take import FILLED, GAP, SEEN, VERSION, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
 
@@ -40,6 +41,7 @@ def capture(
     detector: str = "mediapipe",
     detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
+    device: str = "auto",
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
 ) -> Take:
@@ -52,13 +54,15 @@ def capture(
         start, end: seconds of the clip to use.
         detector_options: such as {"people": 3} for several people.
         detector, checkpoint: names, or the path of the user's own checkpoint.
+        device: that the network runs on, "auto", "cpu" or "gpu".
         progress: told of every stage.
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
     """
     settings = settings or SolveSettings()
     settings = settings if height is None else replace(settings, height=height)
-    network = load_checkpoint(checkpoint)
+    network = load_checkpoint(checkpoint, device=device)
+    check_solvable(network.skeleton)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
     with_detector = load_detector(detector, progress, **(detector_options or {}))
@@ -121,6 +125,7 @@ def lift_keypoints(
     settings = settings or SolveSettings()
     settings = settings if height is None else replace(settings, height=height)
     network, lens = load_checkpoint(checkpoint), make_lens(*image_size, focal, fov)
+    check_solvable(network.skeleton)
     missing = ~np.isfinite(xy).all(-1) | ~(score > 0)
     xy, score = np.where(missing[..., None], np.nan, xy), np.where(missing, 0, score).astype(np.float32)
     found = [
