@@ -28,6 +28,7 @@ class Checkpoint:
         skeleton: what it predicts.
         fps: the frame rate that it was trained at.
         reach: frames on either side that a frame's result depends on.
+        window: frames that it takes at most; None for any number.
         card: data, licences, protocol and measured errors.
     """
 
@@ -36,6 +37,7 @@ class Checkpoint:
     skeleton: Skeleton
     fps: float
     reach: int
+    window: int | None
     card: dict[str, Any]
     session: Any
 
@@ -100,6 +102,7 @@ def load_checkpoint(name: str = "body", threads: int = 0, device: str = "auto") 
         skeleton=skeleton,
         fps=float(header["fps"]),
         reach=int(header["reach"]),
+        window=header.get("window"),
         card=header["card"],
         session=session,
     )

@@ -46,7 +46,8 @@ class MotionData:
         short_share: in this share of the steps clips are shorter, down to one frame, and as many more.
         noise: 0 gives clean 2D and the true lens, 1 a detector's errors.
         spread: how far the proportions of people spread.
-        layout: 2D layout of the clips, drawn at random for each if empty.
+        layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
+            at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.
     """
 
@@ -268,7 +269,9 @@ def _read_dataclass(kind: type, value: Any, where: str) -> Any:
         needed = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if needed and f.name not in given:
             raise MotionliftError(f"{where}: {f.name!r} is missing", "Add it")
-    return kind(**{k: read(hints[k], v, f"{where}: {k}" if ":" not in where else f"{where}.{k}") for k, v in given.items()})
+    return kind(
+        **{k: read(hints[k], v, f"{where}: {k}" if ":" not in where else f"{where}.{k}") for k, v in given.items()}
+    )
 
 
 def _read_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
