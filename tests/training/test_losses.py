@@ -38,14 +38,18 @@ def test_velocity() -> None:
 def test_bone_length() -> None:
     chain = torch.arange(5.0)[:, None] * torch.tensor([0.0, 0.0, 1.0])
     longer = chain * 1.1
-    assert losses.bone_length(longer[None, None], chain[None, None], None, PARENTS).item() == pytest.approx(0.1, rel=1e-5)
+    assert losses.bone_length(longer[None, None], chain[None, None], None, PARENTS).item() == pytest.approx(
+        0.1, rel=1e-5
+    )
     turned = chain[:, [2, 0, 1]]
     assert losses.bone_length(turned[None, None], chain[None, None], None, PARENTS).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_likelihood_is_least_where_sigma_is_the_error() -> None:
     joints = (TRUTH + torch.tensor([0.0, 0.1, 0.0])).requires_grad_()
-    values = {s: losses.likelihood(joints, TRUTH, None, torch.full(TRUTH.shape[:3], math.log(s))) for s in (0.05, 0.1, 0.2)}
+    values = {
+        s: losses.likelihood(joints, TRUTH, None, torch.full(TRUTH.shape[:3], math.log(s))) for s in (0.05, 0.1, 0.2)
+    }
     assert values[0.1].item() == pytest.approx(1 + math.log(0.1), rel=1e-4)
     assert values[0.1] < values[0.05] and values[0.1] < values[0.2]
     assert not values[0.1].requires_grad  # it teaches sigma, not the joints

@@ -130,11 +130,11 @@ def _errors(
     values = {
         "MPJPE": 1000 * distance.mean(-1),
         "P-MPJPE": 1000 * joint_error(procrustes(flat_p, flat_t), flat_t),
-        "PCK": 100 * share_within(distance[:, 1:], 0.150),
-        "AUC": 100 * area_under_curve(distance[:, 1:]),
+        "PCK": 100 * share_within(1000 * distance[:, 1:], 150),
+        "AUC": 100 * area_under_curve(1000 * distance[:, 1:]),
         "MPJVE": 1000 * changes[step],
         "gravity": np.degrees(np.arccos((down * views.down.numpy()).sum(-1).clip(-1, 1)))[fresh],
-        "sigma": 1000 * np.exp(log_sigma[:, :, scored]).mean(-1)[fresh],
+        "sigma": 1000 * np.exp(log_sigma[:, :, scored[1:]]).mean(-1)[fresh],
     }
     if logit.shape[-1]:
         touch, said = views.contact.numpy()[fresh] > 0.5, logit[fresh] > 0
