@@ -142,8 +142,18 @@ class Choreography:
 
 SIDED = ("lower", "flex", "twist", "elbow", "pronate", "wrist", "deviate", "shrug", "protract")
 MIDDLE = (
-    "drop", "back", "shift", "pelvis_pitch", "pelvis_roll", "pelvis_yaw",
-    "chest_pitch", "chest_roll", "chest_yaw", "head_pitch", "head_roll", "head_yaw",
+    "drop",
+    "back",
+    "shift",
+    "pelvis_pitch",
+    "pelvis_roll",
+    "pelvis_yaw",
+    "chest_pitch",
+    "chest_roll",
+    "chest_yaw",
+    "head_pitch",
+    "head_roll",
+    "head_yaw",
 )
 CHANNELS = (*MIDDLE, *(f"{side}_{name}" for side in "lr" for name in SIDED))
 """Channels of key poses, zero where not named (arms: see RELAXED).
@@ -182,10 +192,25 @@ def rest_offsets(p: Proportions) -> Array:
     """
     skeleton = load_skeleton()
     factor = {
-        "spine": p.torso, "chest": p.torso, "neck": p.torso, "head": p.neck, "head_top": p.head, "nose": p.head,
-        "ear": p.head, "clavicle": p.torso, "shoulder": p.shoulders, "elbow": p.arms, "wrist": p.forearms,
-        "thumb": p.hands, "index": p.hands, "little": p.hands, "hip": p.hips, "knee": p.thighs, "ankle": p.shins,
-        "heel": p.feet, "toe": p.feet,
+        "spine": p.torso,
+        "chest": p.torso,
+        "neck": p.torso,
+        "head": p.neck,
+        "head_top": p.head,
+        "nose": p.head,
+        "ear": p.head,
+        "clavicle": p.torso,
+        "shoulder": p.shoulders,
+        "elbow": p.arms,
+        "wrist": p.forearms,
+        "thumb": p.hands,
+        "index": p.hands,
+        "little": p.hands,
+        "hip": p.hips,
+        "knee": p.thighs,
+        "ankle": p.shins,
+        "heel": p.feet,
+        "toe": p.feet,
     }
     rest = skeleton.rest.astype(np.float64)
     offsets = np.zeros_like(rest)
@@ -363,8 +388,13 @@ def _foot(c: Choreography, side: str, t: Array, offsets: Array, skeleton: Skelet
 
 
 def _pose(
-    c: Choreography, ch: Mapping[str, Array], feet: Mapping[str, _Foot], offsets: Array, skeleton: Skeleton,
-    t: Array, rate: float,
+    c: Choreography,
+    ch: Mapping[str, Array],
+    feet: Mapping[str, _Foot],
+    offsets: Array,
+    skeleton: Skeleton,
+    t: Array,
+    rate: float,
 ) -> tuple[Array, Array]:
     """(T, B, 3, 3) rotations and (T, 3) root path."""
     left, right = feet["l"], feet["r"]
@@ -456,8 +486,15 @@ def _pose(
 
 
 def _flight(
-    jump: Jump, t: Array, rate: float, ordinary: Array, mass: Array, feet: Mapping[str, _Foot],
-    hips: Mapping[str, Array], offsets: Array, skeleton: Skeleton,
+    jump: Jump,
+    t: Array,
+    rate: float,
+    ordinary: Array,
+    mass: Array,
+    feet: Mapping[str, _Foot],
+    hips: Mapping[str, Array],
+    offsets: Array,
+    skeleton: Skeleton,
 ) -> Array:
     """(T, 3) root during a jump: the centre of mass, `mass` from the root, flies freely from lift to land.
 

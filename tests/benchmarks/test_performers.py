@@ -11,7 +11,15 @@ import pytest
 import lifter
 from benchmarks.performers.cast import ALEX, SHOTS, aimed
 from benchmarks.performers.motions import (
-    GRAVITY, Choreography, Jump, Motion, Proportions, Step, centre_of_mass, perform, rest_joints,
+    GRAVITY,
+    Choreography,
+    Jump,
+    Motion,
+    Proportions,
+    Step,
+    centre_of_mass,
+    perform,
+    rest_joints,
 )  # fmt: skip
 from benchmarks.performers.render import camera_matrices, finished, truth
 from lifter.skeleton import FEET, load_skeleton
