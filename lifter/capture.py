@@ -86,7 +86,7 @@ def capture(
     network = load_checkpoint(checkpoint)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
-    with_detector = load_detector(detector, **(detector_options or {}))
+    with_detector = load_detector(detector, progress, **(detector_options or {}))
     try:
         times, detections = _detect(footage, with_detector, start, end, progress)
     finally:

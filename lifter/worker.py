@@ -173,12 +173,15 @@ def _solve(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """Versions, ONNX Runtime's providers, checkpoints, and what is missing, from inside this very process."""
-    from .detect import DETECTORS
+    """Versions, ONNX Runtime's providers, checkpoints, and what is missing, from inside this very process.
+
+    With "thorough", the network and the detector are loaded too, which takes a second or two.
+    """
+    from .detect import DETECTORS, load_detector
     from .detect.models import BUNDLE, cache_folder, is_whole
     from .doctor import CHECKPOINTS
 
-    _check_fields(job, {}, {})
+    thorough = _check_fields(job, {}, {"thorough": bool}).get("thorough", False)
     packages: dict[str, str] = {}
     missing: list[str] = []
     providers: list[str] = []
@@ -194,6 +197,14 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     checkpoints = sorted(p.stem for p in CHECKPOINTS.glob("*.onnx"))
     if not checkpoints:
         missing.append(f"the shipped checkpoint body.onnx in {CHECKPOINTS}")
+    if thorough and not missing:
+        from .checkpoint import load_checkpoint
+
+        try:
+            load_checkpoint()
+            load_detector().close()
+        except MotionliftError as error:
+            missing.append(str(error))
     summary = {
         "python": sys.version.split()[0],
         "executable": sys.executable,
@@ -202,7 +213,7 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         "providers": providers,
         "detectors": list(DETECTORS),
         "checkpoints": checkpoints,
-        "pose_model": str(cache_folder() / BUNDLE) if is_whole(cache_folder() / BUNDLE) else None,
+        "pose_model": is_whole(cache_folder() / BUNDLE),
         "missing": missing,
     }
     return {"take": None, "summary": summary}

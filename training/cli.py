@@ -25,8 +25,9 @@ from lifter.nets import net_names, skeleton_graph
 from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig
 from lifter.skeleton import load_skeleton
 
-from .data.mocap import TEST, VALIDATION, load_corpus
-from .data.store import load_store, save_store
+from .data import prepare
+from .data.open_data import TEST, VALIDATION
+from .data.store import load_store
 from .describe import describe_all
 from .evaluate import as_markdown, evaluate_synthetic
 from .export import export
@@ -52,8 +53,7 @@ LICENCES = {
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
-    one = commands.add_parser("prepare")
-    one.add_argument("folder", type=Path, help="with manifest.json and one .tar.xz of BVH files a source")
+    prepare.add_arguments(commands.add_parser("prepare"))
     two = commands.add_parser("fit")
     two.add_argument("--minutes", type=float, default=FitConfig.minutes)
     two.add_argument("--seed", type=int, default=FitConfig.seed)
@@ -69,19 +69,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        {"prepare": _prepare, "fit": _fit, "export": _export, "evaluate": _evaluate, "describe": _describe}[
+        {"prepare": prepare.run, "fit": _fit, "export": _export, "evaluate": _evaluate, "describe": _describe}[
             args.command
         ](args)
     except MotionliftError as error:
         sys.stderr.write(f"training: {error}\n")
         return 2
     return 0
-
-
-def _prepare(args: argparse.Namespace) -> None:
-    motions = load_corpus(args.folder, load_skeleton())
-    save_store(CORPUS, motions)
-    logging.info("%d recordings, %d frames -> %s", len(motions), sum(len(m.root) for m in motions), CORPUS)
 
 
 def _fit(args: argparse.Namespace) -> None:

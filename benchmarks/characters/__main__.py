@@ -165,7 +165,7 @@ def _stage(scene: Any) -> None:
 
 
 def shot(actor: Actor, take: TakeFile, frame: int, cell: tuple[int, int], turn: float = 0.0) -> np.ndarray:
-    """The character from the footage's camera's side, turned about the vertical by some degrees, from a little above."""
+    """From the side of the footage's camera, turned by degrees about the vertical, a little from above."""
     scene = bpy.context.scene
     scene.frame_set(frame + 1)
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = *cell, 100

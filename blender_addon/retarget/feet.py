@@ -31,6 +31,9 @@ RELEASE = 0.25
 REACH = 0.9985
 """Part of the straight leg's length that a held foot may be away: a last bend keeps knees from snapping."""
 
+EASY = 0.97
+"""Part of that up to which a leg may be stretched to put its foot where it should be without giving way."""
+
 TOE_LIMIT = np.radians(60)
 """Toes bend no further than this."""
 
@@ -86,7 +89,7 @@ def lock_feet(
     for side, leg in legs.items():
         ankle, foot, toes, on = wanted[side]
         held[:, SIDES.index(side)] = on
-        changed |= _reach(leg, pose, turns, ankle, drop)
+        changed |= _reach(leg, pose, turns, _within(leg, pose, ankle, drop, on, motion), drop)
         changed |= dict.fromkeys(leg.foot, foot) | dict.fromkeys(leg.toe, toes)
     return Lock(changed, drop, held)
 
@@ -297,7 +300,7 @@ def _drop(
         away = hip - ankle
         high = away @ body.up
         flat2 = (away**2).sum(-1) - high**2
-        reach = REACH * _length(leg, pose.rig)
+        reach = _eased(np.linalg.norm(away, axis=-1), leg, pose)
         below = high - np.sqrt(np.clip(reach**2 - flat2, 0, None))
         need = np.maximum(need, np.where(on, np.clip(below, 0, None), 0))
     radius = max(1, round(0.1 * motion.fps))
@@ -305,6 +308,16 @@ def _drop(
     for run in motion.runs:
         out[run] = _envelope(need[run], radius)
     return -out[:, None] * body.up
+
+
+def _eased(distance: Array, leg: _Leg, pose: Pose) -> Array:
+    """(N,) how far an ankle that should be (N,) away from its hip may be: never straighter than REACH, and as the
+    knee nears that it gives way ever more, unless the performer's own knee is as straight."""
+    full = REACH * _length(leg, pose.rig)
+    free = np.linalg.norm(pose.head(leg.foot[0]) - pose.head(leg.thigh[0]), axis=-1)
+    start = np.clip(free, EASY * full, full * 0.9999)
+    eased = full - (full - start) * np.exp(-np.clip(distance - start, 0, None) / (full - start))
+    return np.where(distance > start, eased, distance)
 
 
 def _envelope(values: Array, radius: int) -> Array:
@@ -318,6 +331,18 @@ def _envelope(values: Array, radius: int) -> Array:
 def _length(leg: _Leg, rig: RigSpec) -> float:
     knee = rig.heads[leg.shin[0]]
     return float(np.linalg.norm(knee - rig.heads[leg.thigh[0]]) + np.linalg.norm(rig.heads[leg.foot[0]] - knee))
+
+
+def _within(leg: _Leg, pose: Pose, ankle: Array, drop: Array, held: Flags, motion: Motion) -> Array:
+    """(N, 3) ankles of which the free ones stay within the leg's length: a swing leg that cannot follow its foot to
+    the next stance comes short of it rather than snap straight."""
+    hip = pose.head(leg.thigh[0])
+    wanted = ankle - hip - drop
+    distance = np.linalg.norm(wanted, axis=-1)
+    share = np.concatenate([_ease(_frames_to(held[run]) / max(1.0, 0.1 * motion.fps)) for run in motion.runs])
+    hard = np.where(held, distance, np.minimum(distance, REACH * _length(leg, pose.rig)))
+    size = hard + share * (_eased(distance, leg, pose) - hard)
+    return hip + drop + wanted * (size / np.maximum(distance, 1e-12))[:, None]
 
 
 def _reach(leg: _Leg, pose: Pose, turns: dict[int, Array], ankle: Array, drop: Array) -> dict[int, Array]:

@@ -21,6 +21,9 @@ NEEDED = ("pelvis", "chest", *(f"{s}_{p}" for s in SIDES for p in ("upper_arm", 
 FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
 """Order of a take's contacts."""
 
+SOLE = 0.05
+"""Metres that the joints of a foot may lie above the ground that it stands on."""
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -67,6 +70,7 @@ def read_motion(take: TakeFile, person: TakePerson) -> Motion:
     root = take.joint_names[take.joint_parents.index(-1)]
     middle = (rest["l_hip"] + rest["r_hip"]) / 2 - rest[root]
     hips = person.joints_world[shown, take.joint_names.index(root)].astype(np.float64)
+    hips[:, 2] -= _thickness(take, person.joints_world[shown], person.contact[shown], rest)
     return Motion(
         rest=rest,
         along={b.name: unit(rest[b.tail] - rest[b.head]) for b in take.bones},
@@ -76,6 +80,25 @@ def read_motion(take: TakeFile, person: TakePerson) -> Motion:
         frames=person.frames[shown],
         fps=take.fps,
     )
+
+
+def _thickness(
+    take: TakeFile, joints: NDArray[np.float32], contact: NDArray[np.float32], rest: dict[str, Array]
+) -> float:
+    """How far the joints of feet that touch the ground lie above where they lie in the T-pose on Z = 0, metres.
+
+    A take's floor may be the ground, or the height of these joints, a sole's thickness above it. Left in, that sole
+    has the character float and its knees straighten. More than SOLE is no sole but a step, and stays.
+    """
+    if not all(name in take.joint_names for name in FEET):
+        return 0.0
+    places = [take.joint_names.index(name) for name in FEET]
+    above = joints[:, places, 2] - np.array([rest[name][2] for name in FEET])
+    touching = above[contact > 0.5]
+    if len(touching) < 5:
+        return 0.0
+    found = float(np.median(touching))
+    return found if abs(found) < SOLE else 0.0
 
 
 def mirror(motion: Motion) -> Motion:

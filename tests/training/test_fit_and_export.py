@@ -13,8 +13,8 @@ from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig  # noq
 from lifter.rotation import matrix_to_quat  # noqa: E402
 from lifter.skeleton import Skeleton  # noqa: E402
 from tests.conftest import swinging  # noqa: E402
-from training.data.mocap import Motion  # noqa: E402
-from training.data.store import draw_clips, load_store, save_store, split_of  # noqa: E402
+from training.data.recording import Recording  # noqa: E402
+from training.data.store import draw_clips, save_store, split_of  # noqa: E402
 from training.export import export  # noqa: E402
 from training.fit import FitConfig, fit  # noqa: E402
 
@@ -23,20 +23,12 @@ SMALL = TemporalMixerConfig(channels=32, hidden=32, dilations=(1, 2))
 
 @pytest.fixture
 def store(tmp_path: Path, body: Skeleton):
-    motions = [
-        Motion(
-            f"m{i}",
-            "accad",
-            subject,
-            30.0,
-            matrix_to_quat(swinging(body, 50, seed=i)).astype(np.float32),
-            np.zeros((50, 3), np.float32),
-            np.ones((50, 4), np.float32),
-        )
-        for i, subject in enumerate(("someone", "another", "cmu_05"))
-    ]
-    save_store(tmp_path / "corpus", motions)
-    return load_store(tmp_path / "corpus")
+    made = []
+    for i, subject in enumerate(("someone", "another", "cmu_05")):
+        rotations = matrix_to_quat(swinging(body, 50, seed=i))
+        arrays = {"rotations": rotations, "root": np.zeros((50, 3)), "contacts": np.ones((50, 4))}
+        made.append(Recording(f"m{i}", "accad", subject, 30.0, arrays))
+    return save_store(tmp_path / "corpus", made, body)
 
 
 def test_clips_are_cut_at_any_rate_and_stay_within_their_recording(store, body: Skeleton) -> None:

@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lifter.errors import MotionliftError
-from lifter.skeleton import Skeleton, load_skeleton, skeleton_from_dict
-from training.data.mocap import TEST, VALIDATION, Motion
+from lifter.skeleton import Skeleton, skeleton_from_dict
+from training.data.open_data import split_of
 from training.data.recording import CONSTANTS, Recording, checked, frame_fields
 
 FORMAT, VERSION = "motionlift-store", 1
 SHARD_BYTES = 64 << 20
+__all__ = ["Clip", "Store", "StoreWriter", "draw_clips", "draw_windows", "load_store", "save_store", "split_of"]
 _TEXTS = ("source", "subject", "action", "camera", "split", "licence")
 _KEPT_BYTES = 128 << 20  # touched pages are handed back after so much
 _FAULT_BYTES = 64 << 10  # a touched page brings its neighbours with it
@@ -391,23 +392,12 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise MotionliftError(f"{path}: damaged ({error})", _AGAIN + " with --fresh") from error
 
 
-def save_store(path: Path, motions: Iterable[Motion], skeleton: Skeleton | None = None) -> Store:
-    """A store of motions, made anew."""
-    writer = StoreWriter(path, skeleton or load_skeleton(), {"sources": "motions"}, fresh=True)
-    for m in motions:
-        writer.add(m.name, [motion_recording(m)])
+def save_store(path: Path, recordings: Iterable[Recording], skeleton: Skeleton) -> Store:
+    """A store of recordings that are at hand, made anew."""
+    writer = StoreWriter(path, skeleton, {"sources": "recordings"}, fresh=True)
+    for r in recordings:
+        writer.add(r.name, [r])
     return writer.finish()
-
-
-def motion_recording(motion: Motion) -> Recording:
-    """A motion as the store keeps it."""
-    arrays = {"rotations": motion.rotations, "root": motion.root, "contacts": motion.contacts}
-    return Recording(motion.name, motion.source, motion.subject, motion.fps, arrays, split=split_of(motion.subject))
-
-
-def split_of(subject: str) -> str:
-    """ "test", "validation" or "train", by subject."""
-    return "test" if subject in TEST else "validation" if subject in VALIDATION else "train"
 
 
 def draw_clips(
