@@ -241,7 +241,8 @@ def person_of(take: Take, clip: Clip) -> Person | None:
         inside = person.frames < len(clip.pixels)
         away = person.keypoints[inside][:, mine] - clip.pixels[person.frames[inside]][:, columns]
         # The middle of the body: also right where left and right are exchanged.
-        miss = float(np.nanmedian(np.linalg.norm(np.nanmedian(away, axis=1), axis=-1)))
+        away = away[np.isfinite(away).any((1, 2))]
+        miss = float(np.median(np.linalg.norm(np.nanmedian(away, axis=1), axis=-1)))
         if miss < 0.5 * size and (best is None or miss < best[0]):
             best = miss, person
     return None if best is None else best[1]

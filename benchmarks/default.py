@@ -228,9 +228,7 @@ def ratio_table(numbers: dict[str, dict[str, dict[str, float]]]) -> list[str]:
         "| **mean** | " + " | ".join(f"**{x:.2f}**" for x in table.mean(0)) + f" | **{100 * kept.mean():.0f} %** |"
     )
     lines.append("| worst | " + " | ".join(f"{x:.2f}" for x in table.max(0)) + f" | {100 * kept.min():.0f} % |")
-    lines.append(
-        "| aim | 0.65, none above 1 | 0.65, none above 1 | 0.65, none above 1 | 0.65, none above 1 | 0.30 | 80 % |"
-    )
+    lines.append("| aim |" + 4 * " 0.65, none above 1 |" + " 0.30 | 80 % |")
     return lines
 
 
@@ -354,7 +352,7 @@ def sigma_table(results: dict[str, dict[str, Result]]) -> list[str]:
     samples = {name: sigma_samples(r[KNOWN]) for name, r in results.items()}
     samples = {name: s for name, s in samples.items() if len(s[0])}
     every = calibration(*(np.concatenate([s[i] for s in samples.values()]) for i in (0, 1)))
-    lines = [
+    return [
         "| decile | " + " | ".join(str(i + 1) for i in range(10)) + " |",
         "|---" * 11 + "|",
         "| predicted mm | " + " | ".join(f"{1000 * x:.0f}" for x in every[:, 0]) + " |",
@@ -365,7 +363,6 @@ def sigma_table(results: dict[str, dict[str, Result]]) -> list[str]:
         + ", ".join(f"{name} {e.mean() / s.mean():.2f}" for name, (s, e) in samples.items())
         + ".",
     ]
-    return lines
 
 
 def _number(x: float, digits: int) -> str:
@@ -397,7 +394,8 @@ def main() -> int:
     network = load_checkpoint(args.checkpoint)
     lines = [
         heading("A checkpoint on footage, beside MediaPipe's own 3D"),
-        f"Checkpoint {network.name}, SHA-256 {file_digest(network.path)[:16]}, {network.path.stat().st_size / 1e6:.1f} MB.",
+        f"Checkpoint {network.name}, SHA-256 {file_digest(network.path)[:16]}, "
+        f"{network.path.stat().st_size / 1e6:.1f} MB.",
         "Both start from the same MediaPipe keypoints. The performers are rendered (benchmarks/performers) and never "
         "used for training or tuning; pose2sim is a real man, his truth good to 2 to 3 cm.",
         "",
@@ -429,16 +427,17 @@ def main() -> int:
         "",
         "## Bone rotations",
         "",
-        "Mean angle to the truth in degrees, in the camera's axes. MediaPipe's: its landmarks fitted to the bone at rest.",
+        "Mean angle to the truth in degrees, in the camera's axes. MediaPipe's: its landmarks fitted to the bone at "
+        "rest.",
         "",
         *turn_table(results),
         "",
         "## Contacts, gravity and the path through the scene",
         "",
-        "Lens and height known. Gravity: of the network's frames, and of the scene. Root: median distance of the pelvis "
-        "from where it is, in the camera's space. Path: the pelvis in the scene once turned about the vertical and moved "
-        "onto the truth, root mean square. Skating: mean speed of heels and toes that stand. Floor: how far their "
-        "height is off.",
+        "Lens and height known. Gravity: of the network's frames, and of the scene. Root: median distance of the "
+        "pelvis from where it is, in the camera's space. Path: the pelvis in the scene once turned about the vertical "
+        "and moved onto the truth, root mean square. Skating: mean speed of heels and toes that stand. Floor: how far "
+        "their height is off.",
         "",
         *world_table(results),
         "",
