@@ -447,7 +447,7 @@ SHOTS = {
     ),
     # High, near, a wide lens.
     "lunge": Shot(
-        DANA, LUNGE, aimed((1.15, -1.6, 2.2), (0.12, -0.05, 0.76), 64.0), fps=30, size=(480, 400),
+        DANA, LUNGE, aimed((1.15, -1.6, 2.2), (0.12, -0.05, 0.76), 64.0), fps=24, size=(480, 400),
         floor=(0.45, 0.40, 0.34), wall=(0.50, 0.30, 0.24),
     ),
     # Almost on the floor, looking up, rolled; 60 frames a second.
@@ -467,12 +467,12 @@ SHOTS = {
     ),
     # Portrait, a long lens.
     "dance": Shot(
-        MIRA, DANCE, aimed((-0.5, -5.2, 1.5), (0.0, 0.1, 0.95), 22.0), fps=30, size=(320, 480),
+        MIRA, DANCE, aimed((-0.5, -5.2, 1.5), (0.0, 0.1, 0.95), 22.0), fps=24, size=(320, 480),
         floor=(0.20, 0.15, 0.12), wall=(0.20, 0.22, 0.30),
     ),
     # From above and behind.
     "reach": Shot(
-        BRUNO, REACH_UP, aimed((-1.5, -2.6, 2.25), (0.12, 0.0, 0.98), 44.0, roll=-5.0), fps=30, size=(360, 480),
+        BRUNO, REACH_UP, aimed((-1.5, -2.6, 2.25), (0.12, 0.0, 0.98), 44.0, roll=-5.0), fps=25, size=(360, 480),
         floor=(0.35, 0.28, 0.20), wall=(0.40, 0.40, 0.33),
     ),
 }
