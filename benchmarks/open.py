@@ -52,7 +52,7 @@ ENTRIES = (
     Entry("transformer_gcn", "transformer_gcn", "27 frames, from scratch"),
     Entry("ssr_stf", "ssr_stf", "27 frames"),
     Entry("transformer_gcn_pretrained", "transformer_gcn", "27 frames, pre-trained on 2D before",
-          ("pretraining={steps: 400, batch: 16, masks: {draws: 1, target_layers: 2, tau: [0.99, 0.999]}}",)),
+          ("pretraining={steps: 250, batch: 16, masks: {draws: 1, target_layers: 2, tau: [0.99, 0.999]}}",)),
     Entry("ampose_1", "ampose", "single frames of as many clips", ONE_FRAME),
     Entry("tcn_1", "tcn", "single frames of as many clips", ONE_FRAME),
 )  # fmt: skip
