@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from .errors import MotionliftError
 from .rotation import normalize, quat_to_matrix, shortest_arc, svd
 from .skeleton import Bone, Skeleton
 
@@ -22,6 +23,17 @@ SURE_BEND = 0.03
 
 HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
+
+
+def check_solvable(skeleton: Skeleton) -> None:
+    """Raises MotionliftError for a skeleton without the bones that solving turns, such as those of benchmarks."""
+    heads = {b.head for b in skeleton.bones}
+    loose = sorted({skeleton.joint_names[p] for p in skeleton.parents if p >= 0} - heads)
+    if loose:
+        raise MotionliftError(
+            f"The skeleton {skeleton.name!r} has no bones at {', '.join(loose)}: it carries no twist for a rig",
+            "Choose a checkpoint whose skeleton has bones, such as body",
+        )
 
 
 def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: float) -> Array:
@@ -137,7 +149,8 @@ def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations:
     A network that is unsure how far a limb is bent towards the camera says that its bones are short. Both ends of
     the limb are well seen, so they stay, and the joint between them moves out of their line until its bones have
     their lengths: a squat seen from the front bends its knees again. It moves the way it already lies off the
-    line or, where that is nothing, the way its hinge bends. A limb that is too long to reach stays as it is.
+    line or, where that is nothing, the way its hinge bends. Bones that seem long stay so: a limb whose ends lie
+    about as far apart as it can reach then keeps the bend that was seen, instead of snapping straight and back.
     """
     out = np.array(joints, np.float64)
     for b, bone in enumerate(skeleton.bones):
@@ -146,16 +159,18 @@ def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations:
         above, middle, below = (skeleton.joint(n) for n in bone.hinge)
         line = out[:, below] - out[:, above]
         along = normalize(line)
-        upper, lower = (float(np.linalg.norm(offsets[j])) for j in (middle, below))
-        distance = np.clip(np.linalg.norm(line, axis=-1), abs(upper - lower) + 1e-4, None)
+        seen = (out[:, middle] - out[:, above], out[:, below] - out[:, middle])
+        upper, lower = (
+            np.maximum(np.linalg.norm(offsets[j]), np.linalg.norm(s, axis=-1))
+            for j, s in zip((middle, below), seen, strict=True)
+        )
+        distance = np.maximum(np.linalg.norm(line, axis=-1), np.abs(upper - lower) + 1e-4)
         share = (upper**2 - lower**2 + distance**2) / (2 * distance)
         depth = np.sqrt(np.clip(upper**2 - share**2, 0, None))
-        lying = out[:, middle] - out[:, above]
         bending = np.cross(along, rotations[:, b] @ np.array(bone.axis))
-        side = lying + SURE_BEND * normalize(bending)
+        side = seen[0] + SURE_BEND * normalize(bending)
         side = normalize(side - (side * along).sum(-1, keepdims=True) * along)
-        bent = out[:, above] + share[:, None] * along + depth[:, None] * side
-        out[:, middle] = np.where((distance < upper + lower)[:, None], bent, out[:, middle])
+        out[:, middle] = out[:, above] + share[:, None] * along + depth[:, None] * side
     return out
 
 

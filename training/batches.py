@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +21,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton
-from training.config import MotionData, RunConfig
+from training.config import MotionData, PairData, RunConfig
 from training.data.store import Store, draw_clips, load_store
+from training.data.windows import Windows, permuted
 from training.synthetic import film, mirror_motion
 
 VALIDATION_CLIPS, VALIDATION_BATCHES = 32, 4
@@ -117,6 +119,15 @@ class FromStep(Sampler[int]):
         return iter(range(self.first, self.steps))
 
 
+def make_batches(config: RunConfig) -> MotionBatches | PairBatches:
+    """The batches of a configuration's data. Its own `config` has epochs counted in steps."""
+    if isinstance(config.data, MotionData):
+        return MotionBatches(config)
+    batches = PairBatches(config)
+    batches.config = resolved(config, len(batches.windows))
+    return batches
+
+
 def whole_batch(items: Any) -> Any:
     """A dataset's item is a batch already."""
     return items
@@ -143,10 +154,7 @@ class MotionBatches(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[list[Motions]]:
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        if self.config.shards % ranks:
-            raise MotionliftError(
-                f"{ranks} processes cannot share {self.config.shards} shards of a batch", f"--set shards={ranks}"
-            )
+        _check_shards(self.config.shards, ranks)
         data = FilmedClips(self.store, self.config, rank, ranks)
         return self._loader(data, FromStep(trainer.global_step if trainer else 0, self.config.steps))
 
@@ -176,6 +184,107 @@ class MotionBatches(lightning.LightningDataModule):
         k = self.kept
         contact = v.contact if len(k) == len(self.whole.joint_names) else None
         return Example((v.rays[:, :, k], v.score[:, :, k], v.size), v.joints[:, :, k], None, contact, v.down)
+
+
+class PairWindows(Dataset[list[dict[str, Tensor]]]):
+    """Item n is this rank's shards of windows of the batch of step n; each pass over them is in an order of its own."""
+
+    def __init__(self, windows: Windows, config: RunConfig, rank: int, ranks: int) -> None:
+        assert isinstance(config.data, PairData)
+        self.windows, self.config, self.rank, self.ranks = windows, config, rank, ranks
+        target = "joints" if config.data.target == "camera" else "image_joints"
+        self.fields = ("keypoints", "scores", "image_size", target)
+
+    def __getitem__(self, step: int) -> list[dict[str, Tensor]]:
+        c, count = self.config, len(self.windows)
+        out: list[dict[str, Tensor]] = []
+        size = c.batch // c.shards
+        for shard in range(self.rank, c.shards, self.ranks):
+            places = np.arange(size, dtype=np.int64) + step * c.batch + shard * size
+            epochs = places // count
+            numbers = np.concatenate(
+                [permuted(places[epochs == e] % count, count, c.seed, int(e)) for e in set(epochs)]
+            )
+            arrays = self.windows.read(numbers, self.fields)
+            g = torch.Generator().manual_seed(seed_of(c.seed, step, shard, 5))
+            arrays["flip"] = torch.rand(size, generator=g)
+            out.append(arrays)
+        return out
+
+
+class PairBatches(lightning.LightningDataModule):
+    """Batches of recorded 2D with its 3D, in the published protocols' screen coordinates."""
+
+    def __init__(self, config: RunConfig, store: Store | None = None) -> None:
+        super().__init__()
+        assert isinstance(config.data, PairData)
+        self.data = config.data
+        self.store = load_store(Path(config.data.store)) if store is None else store
+        target = "joints" if config.data.target == "camera" else "image_joints"
+        clips = self.store.select("keypoints", "image_size", target, split="train")
+        if not len(clips):
+            raise MotionliftError(
+                f"{config.data.store}: no training recording with keypoints and {target}",
+                "Prepare the dataset that the configuration is of",
+            )
+        self.windows = Windows(self.store, clips, frames=config.data.frames, stride=config.data.stride)
+        self.config = config
+        self.skeleton = self.store.skeleton
+
+    def train_dataloader(self) -> DataLoader[list[dict[str, Tensor]]]:
+        trainer = self.trainer
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        _check_shards(self.config.shards, ranks)
+        steps = FromStep(trainer.global_step if trainer else 0, self.config.steps)
+        data = PairWindows(self.windows, self.config, rank, ranks)
+        return DataLoader(data, None, sampler=steps, num_workers=self.config.workers, collate_fn=whole_batch)
+
+    def on_after_batch_transfer(self, batch: list[dict[str, Tensor]], dataloader_idx: int) -> Example:
+        return join([self.example(b) for b in batch])
+
+    def example(self, arrays: dict[str, Tensor]) -> Example:
+        """Screen coordinates and targets, mirrored where it was drawn."""
+        size, real = arrays["image_size"][:, None, None], arrays["real"]
+        x = screen(arrays["keypoints"], size)
+        # A missing keypoint is zero, as it was in pixels.
+        missing = (arrays["keypoints"] == 0).all(-1, keepdim=True) & (arrays["scores"] == 0)[..., None]
+        x = torch.where(missing, 0.0, x)
+        if self.data.confidence:
+            x = torch.cat([x, arrays["scores"][..., None]], -1)
+        if self.data.target == "camera":
+            y = arrays["joints"]
+        else:
+            image = arrays["image_joints"]
+            y = torch.cat([screen(image[..., :2], size), image[..., 2:] / size[..., :1] * 2], -1)
+        y = y - y[:, :, :1]
+        mirror = torch.from_numpy(self.skeleton.mirror).to(x.device)
+        flip = (arrays["flip"] < self.data.flip)[:, None, None, None]
+        sign = x.new_tensor([-1.0, 1.0, 1.0])
+        x = torch.where(flip, x[:, :, mirror] * sign[: x.shape[-1]], x)
+        y = torch.where(flip, y[:, :, mirror] * sign, y)
+        return Example((x, real), y, real)
+
+
+def screen(xy: Tensor, size: Tensor) -> Tensor:
+    """Pixels to x / w * 2 - 1 and y / w * 2 - h / w."""
+    w, h = size[..., :1], size[..., 1:]
+    return xy / w * 2 - torch.cat([torch.ones_like(w), h / w], -1)
+
+
+def resolved(config: RunConfig, windows: int) -> RunConfig:
+    """Epochs as steps, where a configuration counts in these."""
+    if not config.epochs:
+        return config
+    each = max(1, windows // config.batch)
+    o = config.optimiser
+    return replace(
+        config, steps=config.epochs * each, epochs=0, optimiser=replace(o, decay_steps=o.decay_steps or each)
+    )
+
+
+def _check_shards(shards: int, ranks: int) -> None:
+    if shards % ranks:
+        raise MotionliftError(f"{ranks} processes cannot share {shards} shards of a batch", f"--set shards={ranks}")
 
 
 def join(examples: list[Example]) -> Example:

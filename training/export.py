@@ -18,12 +18,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from lifter.checkpoint import CONVENTION, load_checkpoint
+from lifter.checkpoint import CONVENTION, IMAGE, SCREEN, load_checkpoint
 from lifter.errors import MotionliftError
 from lifter.nets.blocks import LiftingNet
 from lifter.nets.follower import Follower
+from lifter.nets.screen import Screen
 from lifter.skeleton import Skeleton
-from training.config import MotionData, RunConfig, load_config
+from training.config import MotionData, PairData, RunConfig, load_config
 from training.data.store import Store
 
 INPUTS, OUTPUTS = ("rays", "score", "size"), ("joints", "log_sigma", "contact", "down")
@@ -31,20 +32,25 @@ PARITY = 1e-4
 """Metres that the exported network may differ from torch."""
 
 
-def export(net: nn.Module, skeleton: Skeleton, config: RunConfig, card: dict[str, Any], stem: Path) -> None:
+def export(
+    net: nn.Module, skeleton: Skeleton, config: RunConfig, card: dict[str, Any], stem: Path, fps: float = 30.0
+) -> None:
     """Write `stem`.onnx (float32, any batch and length) and `stem`.safetensors (float16), with the same header.
 
-    `net` is called with rays, scores and sizes (`lifter/nets/follower.py`).
+    `fps` is what it was trained at. `net` is called with rays, scores and sizes (`lifter/nets/follower.py`), or as
+    `lifter/nets/screen.py` says.
     """
-    assert isinstance(config.data, MotionData)
     net = net.eval().float()
+    data = config.data
+    convention = CONVENTION if isinstance(data, MotionData) else {"camera": SCREEN, "image": IMAGE}[data.target]
     header = json.dumps(
         {
-            "convention": CONVENTION,
+            "convention": convention,
+            "channels": 0 if isinstance(data, MotionData) else 2 + data.confidence,
             "network": config.network.name,
             "size": config.network.size,
             "options": config.network.options,
-            "fps": config.data.fps,
+            "fps": fps,
             "window": _window(net, config.data.frames),
             "reach": int(getattr(net, "reach", 0)),
             "skeleton": skeleton.to_dict(),
@@ -53,7 +59,9 @@ def export(net: nn.Module, skeleton: Skeleton, config: RunConfig, card: dict[str
     )
     stem.parent.mkdir(parents=True, exist_ok=True)
     scratch = stem.with_name(stem.name + ".tmp.onnx")
-    _write_onnx(net, example_input(skeleton, min(config.data.frames, 16)), INPUTS, OUTPUTS, scratch)
+    followed = convention == CONVENTION
+    example = example_input(skeleton, config, min(data.frames, 16))
+    _write_onnx(net, example, INPUTS if followed else ("x",), OUTPUTS if followed else ("joints",), scratch)
     model = onnx.load(str(scratch))
     entry = model.metadata_props.add()
     entry.key, entry.value = "motionlift", header
@@ -67,13 +75,17 @@ def _window(net: nn.Module, frames: int) -> int | None:
     """Frames that a checkpoint is used with: as many as it was trained with, where it has a window, or saw only one."""
     if frames == 1:
         return 1
-    return min(frames, net.window) if isinstance(net, Follower) and net.window else None
+    return min(frames, net.window) if isinstance(net, Follower | Screen) and net.window else None
 
 
-def example_input(skeleton: Skeleton, frames: int, batch: int = 2, seed: int = 0) -> tuple[torch.Tensor, ...]:
-    """Random rays, scores and sizes."""
+def example_input(
+    skeleton: Skeleton, config: RunConfig, frames: int, batch: int = 2, seed: int = 0
+) -> tuple[torch.Tensor, ...]:
+    """Random arguments of a network of this configuration."""
     g = torch.Generator().manual_seed(seed)
     shape = (batch, frames, len(skeleton.joint_names))
+    if isinstance(config.data, PairData):
+        return (torch.randn(*shape, 2 + config.data.confidence, generator=g),)
     return (
         torch.randn(*shape, 2, generator=g),
         torch.rand(shape, generator=g),
@@ -83,9 +95,12 @@ def example_input(skeleton: Skeleton, frames: int, batch: int = 2, seed: int = 0
 
 def deviation(net: nn.Module, path: Path, inputs: tuple[torch.Tensor, ...]) -> float:
     """Largest difference in metres between the joints of torch and of the exported file."""
+    checkpoint, arrays = load_checkpoint(str(path)), [x.numpy() for x in inputs]
     with torch.no_grad():
-        expected = net.eval().float()(*inputs)[0].numpy()
-    return float(np.abs(expected - load_checkpoint(str(path)).run(*(x.numpy() for x in inputs))[0]).max())
+        expected = net.eval().float()(*inputs)
+    if checkpoint.convention == CONVENTION:
+        return float(np.abs(expected[0].numpy() - checkpoint.run(arrays[0], arrays[1], arrays[2])[0]).max())
+    return float(np.abs(expected.numpy() - checkpoint.run_screen(arrays[0])).max())
 
 
 def export_run(run: Path) -> Path:
@@ -93,19 +108,21 @@ def export_run(run: Path) -> Path:
 
     Raises MotionliftError if there is no run, or if the exported file says something else than the network.
     """
-    from training.batches import MotionBatches
+    from training.batches import MotionBatches, make_batches
     from training.fit import LAST, averaged_net
 
     if not (run / LAST).exists():
         raise MotionliftError(f"{run}: no run with a {LAST}", "Run `motionlift-train fit` first")
     config = load_config(str(run / "config.yaml"))
-    data = MotionBatches(config)
+    data = make_batches(config)
     net, step = averaged_net(config, data.skeleton, run / LAST)
     stem = run / run.resolve().name
-    export(net, data.skeleton, config, make_card(config, data.store, step), stem)
+    fps = config.data.fps if isinstance(config.data, MotionData) else float(data.store.fps.median())
+    export(net, data.skeleton, config, make_card(config, data.store, step), stem, fps)
     path = stem.with_suffix(".onnx")
-    real = data.filmed(next(iter(data.train_dataloader()))[0]).inputs
-    off = max(deviation(net, path, x) for x in (example_input(data.skeleton, config.data.frames), real))
+    batch: Any = next(iter(data.train_dataloader()))[0]
+    real = data.filmed(batch).inputs if isinstance(data, MotionBatches) else data.example(batch).inputs[:1]
+    off = max(deviation(net, path, x) for x in (example_input(data.skeleton, config, config.data.frames), real))
     if not off < PARITY:
         path.unlink()
         raise MotionliftError(

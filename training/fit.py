@@ -23,13 +23,14 @@ from torch import Tensor, nn
 
 from lifter.errors import MotionliftError
 from lifter.nets import skeleton_graph
-from lifter.nets.follower import Follower, build_follower
+from lifter.nets.follower import build_follower
+from lifter.nets.screen import build_screen
 from lifter.skeleton import Skeleton
-from training.batches import MotionBatches
-from training.config import RunConfig, to_dict
+from training.batches import make_batches
+from training.config import PairData, RunConfig, to_dict
 from training.data.recording import contact_points
 from training.module import Lifting, PretrainingModule
-from training.pretrain import encoder_state, load_encoder
+from training.pretrain import load_encoder
 
 log = logging.getLogger("training")
 LAST = "last.ckpt"
@@ -98,12 +99,15 @@ def new_net(config: RunConfig, skeleton: Skeleton) -> nn.Module:
     """The configuration's network with fresh weights, which depend on its seed alone."""
     torch.manual_seed(config.seed)
     n = config.network
+    if isinstance(config.data, PairData):
+        return build_screen(n.name, n.size, skeleton_graph(skeleton), 2 + config.data.confidence, **n.options)
     return build_follower(n.name, n.size, skeleton_graph(skeleton), len(contact_points(skeleton)), **n.options)
 
 
-def fit(config: RunConfig, out: Path, data: MotionBatches | None = None) -> Lifting:
+def fit(config: RunConfig, out: Path) -> Lifting:
     """Train to the configuration's number of steps; goes on from `out`/last.ckpt. Returns the averaged network."""
-    data = MotionBatches(config) if data is None else data
+    data = make_batches(config)
+    config = data.config
     net = new_net(config, data.skeleton)
     if config.pretraining is not None:
         _start_pretrained(net, out / "pretraining" / LAST)
@@ -122,17 +126,14 @@ def averaged_net(config: RunConfig, skeleton: Skeleton, path: Path) -> tuple[nn.
     return net, int(state["global_step"])
 
 
-def pretrain(config: RunConfig, out: Path, data: MotionBatches | None = None) -> PretrainingModule:
+def pretrain(config: RunConfig, out: Path) -> PretrainingModule:
     """The first stage: learn representations of 2D, into `out`/pretraining."""
     stage = config.pretraining
     if stage is None:
         raise MotionliftError("This configuration has no pre-training", "Add `pretraining:` with its steps, or use fit")
-    config = replace(config, steps=stage.steps, batch=stage.batch, validate_every=0)
-    data = MotionBatches(config) if data is None else data
-    net = new_net(config, data.skeleton)
-    module = PretrainingModule(net, config) if isinstance(net, Follower) else None
-    if module is None:
-        raise MotionliftError(f"{config.network.name} cannot be pre-trained", "Use transformer_gcn")
+    config = replace(config, steps=stage.steps, epochs=0, batch=stage.batch, validate_every=0)
+    data = make_batches(config)
+    module = PretrainingModule(new_net(config, data.skeleton), config)
     _run(module, data, config, out / "pretraining", stage.steps, [])
     return module
 
@@ -145,7 +146,6 @@ def _start_pretrained(net: nn.Module, path: Path) -> None:
     state = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
     prefix = "pretraining.student."
     student = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    assert isinstance(net, Follower)
     load_encoder(net.net, {k: v for k, v in student.items() if not k.startswith("heads.")})  # pyright: ignore
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lifter.errors import MotionliftError
 from lifter.nets.follower import Follower
+from lifter.nets.screen import Screen
 from lifter.nets.transformer_gcn import TransformerGCN
 from lifter.skeleton import Skeleton
 from training import losses
@@ -33,7 +34,7 @@ class Lifting(lightning.LightningModule):
     def __init__(self, net: nn.Module, skeleton: Skeleton, config: RunConfig) -> None:
         super().__init__()
         self.net, self.skeleton, self.config = net, skeleton, config
-        self.call = torch.compile(net) if config.compile else net
+        self._call = (torch.compile(net) if config.compile else net,)  # in a tuple: it is no second copy of the weights
         self.register_buffer("weight", losses.joint_weights(skeleton), persistent=False)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -53,7 +54,7 @@ class Lifting(lightning.LightningModule):
 
     def losses(self, batch: Example) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the losses, and each of them."""
-        out = self.call(*batch.inputs)
+        out = self._call[0](*batch.inputs)
         joints, log_sigma, contact, down = (None if x is None else x.float() for x in _four(out))
         truth, real = batch.joints, batch.real
         parts: dict[str, Tensor] = {}
@@ -78,7 +79,7 @@ class Lifting(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         o = self.config.optimiser
-        body = self.net.net if isinstance(self.net, Follower) else self.net
+        body = body_of(self.net)
         if self.config.pretraining is not None and isinstance(body, TransformerGCN):
             groups = fine_tuning_groups(body, o.learning_rate, o.backbone, o.layer_decay)
         else:
@@ -89,20 +90,19 @@ class Lifting(lightning.LightningModule):
 class PretrainingModule(lightning.LightningModule):
     """Learns representations of 2D motion (`training/pretrain.py`)."""
 
-    def __init__(self, net: Follower, config: RunConfig) -> None:
+    def __init__(self, net: nn.Module, config: RunConfig) -> None:
         super().__init__()
-        if config.pretraining is None or not isinstance(net.net, TransformerGCN):
-            raise MotionliftError(
-                "This configuration has no pre-training", "Add `pretraining:`; transformer_gcn alone can be pre-trained"
-            )
-        self.config, self.stage, self.follower = config, config.pretraining, net
-        self.pretraining = Pretraining(net.net, config.pretraining.masks)
+        body = body_of(net)
+        if config.pretraining is None or not isinstance(body, TransformerGCN):
+            raise MotionliftError(f"{config.network.name} cannot be pre-trained", "Use transformer_gcn")
+        self.config, self.stage = config, config.pretraining
+        self.pretraining = Pretraining(body, config.pretraining.masks)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         torch.manual_seed(seed_of(self.config.seed, self.global_step, self.global_rank, 3))
 
     def training_step(self, batch: Example, batch_idx: int) -> Tensor:
-        x = Follower.channels(*batch.inputs[:3]) if len(batch.inputs) == 3 else batch.inputs[0]
+        x = batch.inputs[0] if len(batch.inputs) == 2 else Follower.channels(*batch.inputs)
         real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if batch.real is None else batch.real
         g = torch.Generator().manual_seed(seed_of(self.config.seed, self.global_step, self.global_rank, 4))
         draws = real.cpu().repeat_interleave(self.stage.masks.draws, 0)
@@ -122,6 +122,11 @@ class PretrainingModule(lightning.LightningModule):
         return optimiser(
             _without_decay_of_vectors([{"params": params, "lr": o.learning_rate}], o.weight_decay), o, s.steps
         )
+
+
+def body_of(net: nn.Module) -> nn.Module:
+    """The network inside of its input convention."""
+    return net.net if isinstance(net, Follower | Screen) else net
 
 
 def optimiser(groups: list[dict[str, Any]], o: Optimiser, steps: int) -> dict[str, Any]:

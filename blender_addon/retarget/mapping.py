@@ -10,7 +10,7 @@ import os
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from . import names, presets, structure
 from .rig import RigError, RigSpec
@@ -147,7 +147,7 @@ def load_mapping(path: Path | str, rig: RigSpec) -> Mapping:
     """Raises RigError that names the line, part or bone that is wrong."""
     path = Path(path)
     try:
-        data = cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RigError(f"The mapping file {path} cannot be read ({error.strerror}). Choose another file.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

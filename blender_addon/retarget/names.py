@@ -38,8 +38,8 @@ FINGER_WORDS = {
 PELVIS_WORDS = {"pelvis", "hips", "hip", "root", "spine", "torso", "cog", "lowerbody", "waist"}
 ROOT_WORDS = {"root", "boneroot", "reference", "master", "origin", "armature", "rootmotion", "traj", "motherbone"}
 FILLER = {
-    "def", "bip", "biped", "bone", "jnt", "joint", "bn", "b", "j", "c", "cc", "base", "sk", "skel", "bind", "fk", "bend",
-    "stretch", "x", "avg", "m", "f", "character", "rig", "rl", "d", "ctrl",
+    "def", "bip", "biped", "bone", "jnt", "joint", "bn", "b", "j", "c", "cc", "base", "sk", "skel", "bind", "fk",
+    "bend", "stretch", "x", "avg", "m", "f", "character", "rig", "rl", "d", "ctrl",
 }  # fmt: skip
 """Words that say nothing on the part."""
 HELPERS = {
@@ -50,11 +50,11 @@ HELPERS = {
 PALM = {"metacarpal", "carpal", "palm", "metacarpals"}
 LEFT, RIGHT = {"l", "left", "lf", "lft", "lt", "li"}, {"r", "right", "rt", "rgt", "rh"}
 JAPANESE = {
-    "左": " left ", "右": " right ", "全ての親": " master ", "センター": " cog ", "グルーブ": " helper ", "下半身": " pelvis ",
-    "上半身": " spine ", "首": " neck ", "手首": " wrist ", "足首": " ankle ", "つま先": " toe ", "ひざ": " knee ",
-    "ひじ": " elbow ", "肩": " shoulder ", "腕": " arm ", "捩": " twist ", "足": " thigh ", "頭": " head ", "親指": " thumb ",
-    "人指": " index ", "人差指": " index ", "中指": " middle ", "薬指": " ring ", "小指": " little ", "ＩＫ": " ik ",
-    "先": " end ", "髪": " hair ", "目": " eye ",
+    "左": " left ", "右": " right ", "全ての親": " master ", "センター": " cog ", "グルーブ": " helper ",
+    "下半身": " pelvis ", "上半身": " spine ", "首": " neck ", "頭": " head ", "髪": " hair ", "目": " eye ",
+    "肩": " shoulder ", "腕": " arm ", "ひじ": " elbow ", "手首": " wrist ", "捩": " twist ",
+    "足": " thigh ", "ひざ": " knee ", "足首": " ankle ", "つま先": " toe ", "先": " end ", "ＩＫ": " ik ",
+    "親指": " thumb ", "人指": " index ", "人差指": " index ", "中指": " middle ", "薬指": " ring ", "小指": " little ",
 }  # fmt: skip
 ARM, LEG = ("clavicle", "upper_arm", "forearm", "hand"), ("between", "thigh", "shin", "foot", "toe")
 

@@ -13,8 +13,9 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from .rig import RigSpec
 from .slots import CORE, SLOTS
@@ -49,7 +50,7 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def read_preset(path: Path) -> Preset:
-    data = cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8")))
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
     left, right = _strings(data["mirror"])
     bones: dict[str, tuple[tuple[str, ...], ...]] = {}
     for slot, value in cast("dict[str, object]", data["bones"]).items():
@@ -119,6 +120,6 @@ def chains_hold(rig: RigSpec, m: Match) -> bool:
     for side in ("l", "r"):
         for parts in (("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot")):
             chain = [rig.index(b) for part in parts for b in m.bones.get(f"{side}_{part}", ())]
-            if any(a not in rig.ancestors(b) for a, b in zip(chain, chain[1:], strict=False)):
+            if any(a not in rig.ancestors(b) for a, b in pairwise(chain)):
                 return False
     return True

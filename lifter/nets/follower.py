@@ -50,7 +50,7 @@ class Follower(nn.Module):
             joints - joints[:, :, :1],
             log_sigma.clamp(-6, 1),
             contact,
-            down / (torch.linalg.vector_norm(down, dim=-1, keepdim=True) + 1e-6),
+            down / ((down * down).sum(-1, keepdim=True).sqrt() + 1e-6),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 
 from blender_addon.retarget.rig import RigError
 from blender_addon.retarget.slots import FINGERS, SIDES
@@ -75,7 +74,7 @@ def random_variant(seed: int) -> tuple[Built, str]:
     down = float(rng.uniform(0, 1.45))
     loose = bool(rng.random() < 0.3)
     built = vary(
-        built, seed, proportions=float(rng.uniform(0, 0.2)), noise=float(rng.uniform(0, 0.008)), arms_down=down, rolls=True,
-        turn=turn, scale=scale, loose_tails=loose,
+        built, seed, proportions=float(rng.uniform(0, 0.2)), noise=float(rng.uniform(0, 0.008)), arms_down=down,
+        rolls=True, turn=turn, scale=scale, loose_tails=loose,
     )  # fmt: skip
     return rename(built, seed), f"{family} without {gone} with {kinds} arms {down:.1f} loose {loose}"

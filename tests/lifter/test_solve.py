@@ -100,6 +100,22 @@ def test_a_squat_whose_legs_seem_short_bends_its_knees(body: Skeleton, moving: M
         assert (knee[:, 1] < hip[:, 1] - 0.2).all()  # forwards
 
 
+def test_an_arm_that_grows_longer_than_its_bones_does_not_snap_straight(body: Skeleton, moving: Moving) -> None:
+    """Seen a little too short at first and too long at last, bent by the same 30 degrees all the while."""
+    _, offsets, _ = moving
+    shoulder, elbow, wrist = (body.joint(f"l_{n}") for n in ("shoulder", "elbow", "wrist"))
+    joints = np.tile(body.rest.astype(np.float64), (60, 1, 1))
+    upper, lower = (np.linalg.norm(offsets[j]) for j in (elbow, wrist))
+    size = np.linspace(0.98, 1.08, 60)[:, None]
+    joints[:, elbow] = joints[:, shoulder] + size * [upper, 0, 0]
+    joints[:, wrist] = joints[:, elbow] + size * lower * np.array([np.cos(np.pi / 6), -np.sin(np.pi / 6), 0])
+    bent = bend_limbs(body, joints, solve_rotations(body, joints, 30), offsets)
+    u, v = bent[:, elbow] - bent[:, shoulder], bent[:, wrist] - bent[:, elbow]
+    bend = np.degrees(np.arccos((u * v).sum(-1) / np.linalg.norm(u, axis=-1) / np.linalg.norm(v, axis=-1)))
+    assert np.abs(np.diff(bend)).max() < 3
+    assert bend.min() > 29 and bend.max() < 45
+
+
 def test_rigid_fit_is_a_rotation_even_for_mirrored_points() -> None:
     points = np.random.default_rng(0).normal(size=(5, 3))
     r = rigid_fit(points, (points * [-1, 1, 1])[None])

@@ -7,10 +7,10 @@ import yaml
 
 pytest.importorskip("torch")
 
-from lifter.errors import MotionliftError  # noqa: E402
-from lifter.nets import build_net, skeleton_graph  # noqa: E402
-from lifter.skeleton import load_skeleton  # noqa: E402
-from training.config import MotionData, RunConfig, config_names, load_config, read, to_dict  # noqa: E402
+from lifter.errors import MotionliftError
+from lifter.nets import build_net, skeleton_graph
+from lifter.skeleton import load_skeleton
+from training.config import MotionData, RunConfig, config_names, load_config, read, to_dict
 
 GOOD = {"network": {"name": "ampose", "size": "xs"}, "data": {"kind": "motion", "frames": 1}}
 
