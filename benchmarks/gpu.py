@@ -23,7 +23,7 @@ from training.describe import describe
 from .machine import heading
 
 NETWORKS = ("ampose", "ssr_stf", "transformer_gcn", "tcn", "st_transformer")
-PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12, "3090": 71e12}
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12, "3090": 71e12}
 """Dense bfloat16 products a second (2 for a multiply-accumulate), from the makers' data sheets, by a part of the name."""
 
 
