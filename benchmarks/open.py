@@ -130,8 +130,8 @@ def report() -> str:
 def _summary(rows: list[tuple[Entry, dict[str, Any]]]) -> list[str]:
     lines = [
         "Mean of the sources: MPJPE / P-MPJPE in mm, PCK / AUC in %, MPJVE in mm a frame. Parameters and "
-        "multiply-accumulates a frame are of 16 joints; frames/s of ONNX Runtime on one thread, one window at a time; training in CPU seconds "
-        "of one thread (the machine was shared with other work).\n",
+        "multiply-accumulates a frame are of 16 joints; frames/s of ONNX Runtime on one thread, one window at a time; "
+        "training in CPU seconds of one thread (the machine was shared with other work).\n",
         "| network | sees | clean | noisy | noisy PCK / AUC | noisy MPJVE | M | MMAC/frame | frames/s | training s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
