@@ -29,7 +29,7 @@ JOINTS = (
     "pelvis", "chest", "head", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "l_shoulder", "l_elbow",
     "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
-STEPS = 1500
+STEPS = 700
 
 
 def eight_clips(body: Skeleton) -> Example:
