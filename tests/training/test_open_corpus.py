@@ -14,7 +14,7 @@ from lifter.skeleton import load_skeleton
 from training.data.open_data import ManifestSource, manifest_items
 
 BODY = load_skeleton()
-LYING = (("pelvis", "spine", 35), ("spine", "chest", 35), ("chest", "head", 60), ("l_shin", "l_foot", 50))
+LYING = (("pelvis", "spine", 50), ("spine", "chest", 30), ("chest", "head", 60), ("l_shin", "l_foot", 50))
 """Bones, and the degrees that the second may be off the first in the median. Heads of single subjects of CMU really
 are that far off: where their head bones point differs from subject to subject."""
 
