@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 
 from blender_addon.retarget.rig import RigError
 from blender_addon.retarget.slots import FINGERS, SIDES
