@@ -135,6 +135,8 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    report = Progress(send)
+    report("start", 0, 0)
     from .capture import SolveSettings, capture
     from .take import save_take
 
@@ -146,7 +148,6 @@ def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     settings = _check_settings(given.get("settings", {}), {**of_solve, **own})
     output = _writable(given["output"])
     solving = SolveSettings(**{n: v for n, v in settings.items() if n in of_solve and n not in own})
-    report = Progress(send)
     options = {n: v for n, v in settings.items() if n in own}
     take = capture(given["footage"], settings=solving, progress=report, **options)
     report("save", 0, 1)
@@ -173,12 +174,15 @@ def _solve(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
-    """Versions, ONNX Runtime's providers, checkpoints, and what is missing, from inside this very process."""
-    from .detect import DETECTORS
+    """Versions, ONNX Runtime's providers, checkpoints, and what is missing, from inside this very process.
+
+    With "thorough", the network and the detector are loaded too, which takes a second or two.
+    """
+    from .detect import DETECTORS, load_detector
     from .detect.models import BUNDLE, cache_folder, is_whole
     from .doctor import CHECKPOINTS
 
-    _check_fields(job, {}, {})
+    thorough = _check_fields(job, {}, {"thorough": bool}).get("thorough", False)
     packages: dict[str, str] = {}
     missing: list[str] = []
     providers: list[str] = []
@@ -191,18 +195,29 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         packages[module] = str(getattr(found, "__version__", "")) or _version(module)
         if module == "onnxruntime":
             providers = list(found.get_available_providers())
+    device = ""
     checkpoints = sorted(p.stem for p in CHECKPOINTS.glob("*.onnx"))
     if not checkpoints:
         missing.append(f"the shipped checkpoint body.onnx in {CHECKPOINTS}")
+    if thorough and not missing:
+        from .checkpoint import load_checkpoint
+        from .device import device_name
+
+        try:
+            device = device_name(load_checkpoint().session)
+            load_detector().close()
+        except MotionliftError as error:
+            missing.append(str(error))
     summary = {
         "python": sys.version.split()[0],
         "executable": sys.executable,
         "version": import_module("lifter").__version__,
         "packages": packages,
         "providers": providers,
+        "device": device,
         "detectors": list(DETECTORS),
         "checkpoints": checkpoints,
-        "pose_model": str(cache_folder() / BUNDLE) if is_whole(cache_folder() / BUNDLE) else None,
+        "pose_model": is_whole(cache_folder() / BUNDLE),
         "missing": missing,
     }
     return {"take": None, "summary": summary}

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .rig import Array, RigSpec
+from .rig import Array, RigError, RigSpec
+from .rotations import inverse, multiply, rotate, to_matrix
+from .solve import Retargeted
 
 LAYOUTS = Path(__file__).parent / "control_rigs"
 
@@ -60,38 +62,44 @@ Control = Follow | Twist | Pole
 
 
 @dataclass(frozen=True)
-class Limb:
-    """The two ways to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest.
+class Way:
+    """One way to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest.
 
-    Bones in `ik_unstretched` have their own `ik_stretch` keyed to 0: Blender's solver else makes up for a part of every
+    Bones in `unstretched` have their own `ik_stretch` keyed to 0: Blender's solver else makes up for a part of every
     bend by squeezing the bones (2.7 degrees at knees of Rigify's rigs), even where the goal is within reach.
+    `missing` are bones without which this way is closed.
     """
 
+    controls: tuple[Control, ...]
+    properties: dict[tuple[str, str], float]
+    neutral: tuple[str, ...] = ()
+    unstretched: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limb:
+    """The ways to key a limb, by LIMBS' names."""
+
     name: str
-    fk: tuple[Control, ...]
-    ik: tuple[Control, ...]
-    fk_properties: dict[tuple[str, str], float]
-    ik_properties: dict[tuple[str, str], float]
-    ik_neutral: tuple[str, ...]
-    ik_unstretched: tuple[str, ...] = ()
+    ways: dict[str, Way]
 
 
 @dataclass(frozen=True)
 class ControlPlan:
     """How one control rig is keyed. `body` are its body bones with their parents in the body (parents first), `slots`
     which of them fill which slots; `controls` and `properties` are keyed whatever the limbs do; `neutral` controls are
-    keyed at rest, and `tweaks` too where somebody moved them."""
+    keyed at rest, and `tweaks` too where somebody moved them. `missing` are controls that the rig should have."""
 
     rig: str
     body: dict[str, str | None]
     slots: dict[str, tuple[str, ...]]
-    root: str
-    pelvis: str
     controls: tuple[Control, ...]
     limbs: dict[str, Limb]
     properties: dict[tuple[str, str], float]
     neutral: tuple[str, ...]
     tweaks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,49 +127,61 @@ def read_layouts() -> tuple[dict[str, Any], ...]:
     return tuple(tomllib.loads(p.read_text("utf-8")) for p in sorted(LAYOUTS.glob("*.toml")))
 
 
-def find_layout(names: Collection[str], properties: Collection[tuple[str, str]]) -> dict[str, Any] | None:
-    """The layout of a rig with these bones and these custom properties (bone, name) on them."""
+def find_layout(names: Collection[str]) -> dict[str, Any] | None:
+    """The layout of a rig with these bones."""
     for layout in read_layouts():
-        wanted = {(b, p) for b, p in layout["requires_properties"]}
-        if set(layout["requires"]) <= set(names) and wanted <= set(properties):
+        if set(layout["marks"]) <= set(names) and any(n.startswith(layout["machinery"]) for n in names):
             return layout
     return None
 
 
 def make_plan(
-    layout: dict[str, Any], parents: Mapping[str, str | None], properties: Collection[tuple[str, str]]
+    layout: dict[str, Any],
+    parents: Mapping[str, str | None],
+    properties: Collection[tuple[str, str]],
+    solvers: Collection[tuple[str, str]],
 ) -> ControlPlan:
-    """Fit a layout to a rig with these bones (name -> parent) and custom properties."""
-    body: dict[str, str | None] = {layout["root"]: None}
-    slots: dict[str, tuple[str, ...]] = {"root": (layout["root"],)}
-    controls: list[Control] = [Follow(layout["root"], (layout["root"],), layout["root"], location=True)]
-    controls += _spine(layout, parents, body, slots)
+    """Fit a layout to a rig with these bones (name -> parent), custom properties (bone, name) and IK constraints with
+    poles (bone, pole). Raises RigError where the controls of the trunk are not there."""
+    missing: list[str] = []
+    body: dict[str, str | None] = {}
+    slots: dict[str, tuple[str, ...]] = {}
+    controls: list[Control] = []
+    if layout["root"] in parents:
+        body[layout["root"]] = None
+        slots["root"] = (layout["root"],)
+        controls.append(Follow(layout["root"], (layout["root"],), layout["root"], location=True))
+    else:
+        missing.append(layout["root"])
+    controls += _spine(layout, parents, body, slots, missing)
     limbs: dict[str, Limb] = {}
     for side in "LR":
         for single in layout["single"]:
             bone, control = (single[k].format(side=side) for k in ("body", "control"))
             if bone in parents and control in parents:
-                body[bone] = slots["spine"][-1] if slots["spine"] else slots["pelvis"][0]
+                body[bone] = (slots["spine"] or slots["pelvis"])[-1]
                 slots[f"{side.lower()}_{single['slot']}"] = (bone,)
                 controls.append(Follow(control, (bone,), bone))
+            elif bone in parents:
+                missing.append(control)
         for entry in layout["limbs"]:
-            limb = _limb(entry, side, parents, properties, body, slots)
-            limbs[limb.name] = limb
+            limb = _limb(entry, side, parents, properties, solvers, body, slots, missing)
+            if limb:
+                limbs[limb.name] = limb
         for entry in layout["fingers"]:
             controls += _finger(entry, side, parents, body, slots)
     return ControlPlan(
         rig=layout["name"],
         body=body,
         slots=slots,
-        root=layout["root"],
-        pelvis=layout["spine"]["body"],
         controls=tuple(controls),
         limbs=limbs,
         properties=_present(
             {(e["bone"], n): v for e in layout["properties"] for n, v in e["values"].items()}, properties
         ),
         neutral=tuple(n for n in layout["neutral"] if n in parents),
-        tweaks=tuple(n for n in parents if "tweak" in n and not n.startswith("MCH-")),
+        tweaks=tuple(n for n in parents if "tweak" in n and not n.startswith(layout["machinery"])),
+        missing=tuple(missing),
     )
 
 
@@ -184,6 +204,7 @@ def _spine(
     parents: Mapping[str, str | None],
     body: dict[str, str | None],
     slots: dict[str, tuple[str, ...]],
+    missing: list[str],
 ) -> list[Control]:
     """Controls of the trunk from torso to head; fills body and slots.
 
@@ -195,8 +216,14 @@ def _spine(
     bones = _chain(data["body"], parents)
     driven = _chain(data["control"], parents)
     tweaks = _chain(data["tweak"], parents)
+    lost = [n for n in (data["torso"], data["control"]) if n not in parents]
+    if lost:
+        raise RigError(
+            f"The rig was generated by {layout['name']}, but has no control called {' or '.join(lost)}. "
+            "Give the controls their names back, or generate the rig again."
+        )
     for i, bone in enumerate(bones):
-        body[bone] = bones[i - 1] if i else layout["root"]
+        body[bone] = bones[i - 1] if i else layout["root"] if layout["root"] in body else None
     trunk = bones[: len(driven)]
     above = bones[len(driven) :]
     slots["pelvis"], slots["spine"] = (bones[0],), tuple(trunk[1:])
@@ -211,7 +238,11 @@ def _spine(
             out.append(Follow(data["neck"], tuple(neck), neck[0], head))
             inner = zip(neck, tweaks[len(trunk) :], strict=False)
             out += [Twist(t, b, location=b != neck[0]) for b, t in inner]
+        elif neck:
+            missing.append(data["neck"])
         out.append(Follow(data["head"], (head,), head, location=len(neck) > 1))
+    elif above:
+        missing.append(data["head"])
     return out
 
 
@@ -220,9 +251,13 @@ def _limb(
     side: str,
     parents: Mapping[str, str | None],
     properties: Collection[tuple[str, str]],
+    solvers: Collection[tuple[str, str]],
     body: dict[str, str | None],
     slots: dict[str, tuple[str, ...]],
-) -> Limb:
+    missing: list[str],
+) -> Limb | None:
+    """Controls of an arm or leg; fills body and slots. None if the rig has no such limb, or none that can be moved."""
+
     def named(text: str) -> str:
         return text.format(side=side)
 
@@ -230,29 +265,49 @@ def _limb(
         return next((n for n in map(named, options) if n in parents), None)
 
     bones = [named(b) for b in entry["body"] if named(b) in parents]
+    if len(bones) < 3:
+        return None
+    switch = named(entry["switch"])
+    if not all((switch, n) in properties for n in entry["switches"]):
+        missing.append(switch)
+        return None
+    fk = [(b, first(options), named(options[0])) for b, options in zip(bones, entry["fk_controls"], strict=False)]
+    # Toes may be left out; without one of the first three the others hang in the air.
+    lost_fk = [usual for _, control, usual in fk[:3] if control is None]
+    end, pole, solver = (named(entry[k]) for k in ("ik_end", "pole", "ik_solver"))
+    lost_ik = [n for n in (end, pole) if n not in parents]
+    if not lost_ik and (solver, pole) not in solvers:
+        lost_ik = [solver]
+    if lost_fk and lost_ik:
+        missing += [*lost_fk, *lost_ik]
+        return None
+    ik: list[Control] = [
+        Follow(end, (bones[2],), bones[2], location=True),
+        Pole(pole, solver, bones[0], bones[1], bones[2]),
+    ]
+    toe = first(entry.get("ik_toe", ()))
+    if toe and len(bones) > 3:
+        ik.append(Follow(toe, (bones[3],), bones[3]))
     arm = entry["name"] == "arm"
     carrier = slots.get(f"{side.lower()}_clavicle", (slots["spine"] or slots["pelvis"])[-1:])[0]
     for i, (bone, slot) in enumerate(zip(bones, entry["slots"], strict=False)):
         body[bone] = bones[i - 1] if i else carrier if arm else slots["pelvis"][0]
         slots[f"{side.lower()}_{slot}"] = (bone,)
-    found = [(b, first(options)) for b, options in zip(bones, entry["fk_controls"], strict=False)]
-    ik: list[Control] = [
-        Follow(named(entry["ik_end"]), (bones[2],), bones[2], location=True),
-        Pole(named(entry["pole"]), named(entry["ik_solver"]), bones[0], bones[1], bones[2]),
-    ]
-    toe = first(entry.get("ik_toe", ()))
-    if toe and len(bones) > 3:
-        ik.append(Follow(toe, (bones[3],), bones[3]))
-    switch = named(entry["switch"])
-    return Limb(
-        name=f"{side.lower()}_{entry['name']}",
-        fk=tuple(Follow(c, (b,), b) for b, c in found if c),
-        ik=tuple(ik),
-        fk_properties=_present({(switch, n): v for n, v in entry["fk"].items()}, properties),
-        ik_properties=_present({(switch, n): v for n, v in entry["ik"].items()}, properties),
-        ik_neutral=tuple(n for n in map(named, entry["ik_neutral"]) if n in parents),
-        ik_unstretched=tuple(n for n in map(named, entry["ik_unstretched"]) if n in parents),
-    )
+    ways = {
+        "fk": Way(
+            tuple(Follow(c, (b,), b) for b, c, _ in fk if c),
+            _present({(switch, n): v for n, v in entry["fk"].items()}, properties),
+            missing=tuple(lost_fk),
+        ),
+        "ik": Way(
+            tuple(ik),
+            _present({(switch, n): v for n, v in entry["ik"].items()}, properties),
+            tuple(n for n in map(named, entry["ik_neutral"]) if n in parents),
+            tuple(n for n in map(named, entry["ik_unstretched"]) if n in parents),
+            tuple(lost_ik),
+        ),
+    }
+    return Limb(f"{side.lower()}_{entry['name']}", ways)
 
 
 def _finger(
@@ -263,7 +318,10 @@ def _finger(
     slots: dict[str, tuple[str, ...]],
 ) -> list[Control]:
     out: list[Control] = []
-    above = slots[f"{side.lower()}_hand"][0]
+    hand = slots.get(f"{side.lower()}_hand")
+    if hand is None:
+        return out
+    above = hand[0]
     bones: list[str] = []
     for number in ("01", "02", "03"):
         bone, control = (f"{entry[k]}.{number}.{side}" for k in ("body", "control"))
@@ -277,22 +335,43 @@ def _finger(
     return out
 
 
+# --- which limbs are keyed how ------------------------------------------------------------------------------------
+
+LIMBS = {"l_arm": "arms", "r_arm": "arms", "l_leg": "legs", "r_leg": "legs"}
+
+
+def limb_ways(text: str) -> dict[str, str]:
+    """The way of each limb, from "fk", "ik", or choices such as "arms=fk,legs=ik" or "ik,l_arm=fk": later ones win.
+
+    Raises RigError.
+    """
+    out = dict.fromkeys(LIMBS, "fk")
+    for part in text.lower().replace(" ", "").split(","):
+        which, _, way = part.rpartition("=")
+        chosen = [limb for limb, group in LIMBS.items() if which in ("", limb, group)]
+        if way not in ("fk", "ik") or not chosen:
+            raise RigError(
+                f'"{text}" does not say which limbs are keyed how. Give fk, ik, or for example arms=fk,legs=ik.'
+            )
+        out |= dict.fromkeys(chosen, way)
+    return out
+
+
 # --- the body ------------------------------------------------------------------------------------------------------
 
 
-def body_matrices(body: RigSpec, rotations: Array, pelvis: str, path: Array, root_path: Array | None = None) -> Array:
-    """(N, B, 4, 4) of body bones from armature-space rotations (N, B, 3, 3) and paths (N, 3) of the heads of the pelvis
-    and, if it moves at all, the root."""
-    out = np.tile(np.eye(4), (*rotations.shape[:2], 1, 1))
-    out[..., :3, :3] = rotations
-    for b, parent in enumerate(body.parents):
-        if body.names[b] == pelvis:
-            out[:, b, :3, 3] = path
-        elif parent < 0:
-            out[:, b, :3, 3] = body.heads[b] if root_path is None else root_path
-        else:
-            turned = rotations[:, parent] @ body.rest[parent, :3, :3].T
-            out[:, b, :3, 3] = out[:, parent, :3, 3] + turned @ (body.heads[b] - body.heads[parent])
+def wanted_matrices(result: Retargeted) -> Array:
+    """(N, B, 4, 4) of all bones of the retargeted body in armature space, which the object may have carried along."""
+    pose, rig = result.pose, result.pose.rig
+    count = len(result.frames)
+    out = np.tile(np.eye(4), (count, len(rig.names), 1, 1))
+    for b in range(len(rig.names)):
+        turn, head = pose.turn(b), pose.head(b)
+        if result.object is not None:
+            back = inverse(result.object.turn)
+            turn, head = multiply(back, turn), rotate(back, head - result.object.path)
+        out[:, b, :3, :3] = to_matrix(turn) @ rig.rest[b, :3, :3]
+        out[:, b, :3, 3] = head
     return out
 
 

@@ -7,7 +7,7 @@ from the T-pose, G turns the scene's axes into the armature's, and A takes the T
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from .mapping import Mapping
 from .motion import Motion, mirror
 from .pose import Pose
 from .rig import RigError, RigSpec
-from .rotations import Array, about, continuous, inverse, multiply, rotate, slerp, twist_angle, unit
+from .rotations import Array, about, continuous, inverse, multiply, rotate, slerp, to_matrix, twist_angle, unit
 from .slots import SIDES
 
 Root = Literal["hips", "bone", "object", "in_place"]
@@ -29,14 +29,15 @@ Root = Literal["hips", "bone", "object", "in_place"]
 @dataclass(frozen=True)
 class RetargetSettings:
     """root: what carries the character over the floor: the hips' bone, the root bone (path on the floor and heading),
-    the object (the same), or nothing (in place). limbs: which controls of a control rig are keyed.
+    the object (the same), or nothing (in place). limbs: which controls of a control rig are keyed: "fk", "ik", or by
+    limb, such as "arms=fk,legs=ik" (see controls.limb_ways).
     foot_lock: pin feet where the take says that they touch the ground.
     stride: factor on the path over the floor. fingers: "natural" curls what the take does not know, "rest" leaves it.
     mirror: exchange left and right. forearm_twist: share of the hand's twist that a forearm without twist bones takes.
     """
 
     root: Root = "hips"
-    limbs: Literal["fk", "ik"] = "fk"
+    limbs: str = "fk"
     foot_lock: bool = True
     stride: float = 1.0
     fingers: Literal["natural", "rest"] = "natural"
@@ -112,6 +113,7 @@ def retarget(motion: Motion, rig: RigSpec, mapping: Mapping, settings: RetargetS
         rig.index(b): q for slot, values in fingers.items() for b, q in zip(mapping.bones[slot], values, strict=True)
     }
     fixed = curl(rig, mapping, fingers) if settings.fingers == "natural" else {}
+    rig = _resting(rig, fixed)
     pose, ridden = _carry(rig, mapping, body, settings, turns, pelvis, head)
     bones = [BoneKeys(rig.names[b], continuous(pose.rotation_keys(b))) for b in sorted(turns)]
     bones = [BoneKeys(k.bone, k.rotation, _location(pose, rig.index(k.bone), len(head))) for k in bones]
@@ -121,6 +123,14 @@ def retarget(motion: Motion, rig: RigSpec, mapping: Mapping, settings: RetargetS
     return Retargeted(
         motion.frames, motion.fps, tuple(bones), ridden, pose, body, contact, scale, tuple(dict.fromkeys(warnings))
     )
+
+
+def _resting(rig: RigSpec, fixed: dict[str, Array]) -> RigSpec:
+    """The rig with these (4,) rotations as what its bones rest in."""
+    basis = rig.basis.copy()
+    for bone, q in fixed.items():
+        basis[rig.index(bone), :3, :3] = to_matrix(q)
+    return replace(rig, basis=basis)
 
 
 def _need(mapping: Mapping, slot: str) -> str:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -37,14 +37,22 @@ LONGEST_LINE = 1_000_000
 class Worker:
     """A worker process, from its start to its end; after that, make another."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_folder: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_folder: Path,
+        tidy: Callable[[], None] | None = None,
+    ) -> None:
         """Start the process, in a thread of its own; if that fails, `poll` says so once a job is there.
 
         Args:
             command: program and arguments, such as [python, "-m", "lifter.worker"].
             environment: variables to set on top of this process's own.
             log_folder: where reports of crashes are kept; made when there is one.
+            tidy: called, in a thread, when the process has ended and before that is told.
         """
+        self._tidy = tidy
         self._command, self._log_folder = tuple(command), log_folder
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | dict(environment)
         self._jobs: dict[int, Job] = {}
@@ -135,15 +143,16 @@ class Worker:
         assert process.stdin and process.stdout and process.stderr
         feeder = threading.Thread(target=self._feed, args=(process.stdin,), name="motionlift jobs", daemon=True)
         listener = threading.Thread(target=self._listen, args=(process.stderr,), name="motionlift errors", daemon=True)
-        feeder.start()
-        listener.start()
+        reaper = threading.Thread(target=self._reap, args=(process,), name="motionlift reaper", daemon=True)
+        for thread in (feeder, listener, reaper):
+            thread.start()
         with process.stdout as said:
             while line := said.readline(LONGEST_LINE):
                 self._take(line)
         end_process(process, GRACE_SECONDS)
         self._outbox.put(None)
         feeder.join()
-        listener.join(GRACE_SECONDS)  # longer only if the worker left a process behind
+        listener.join(GRACE_SECONDS)
         self._finish(self._describe_end(process.returncode))
 
     def _feed(self, pipe: IO[bytes]) -> None:
@@ -157,6 +166,11 @@ class Worker:
         with pipe:
             while line := pipe.readline(LONGEST_LINE):
                 self._lines.append(line.decode(errors="replace").rstrip()[:2000])
+
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        """When it has ended, end what it has left behind, which may hold its pipes open."""
+        process.wait()
+        kill_group(process.pid)
 
     def _take(self, line: bytes) -> None:
         message = parse(line)
@@ -186,6 +200,8 @@ class Worker:
         return Failed(None, what, said[-1] if said else "", remedy, "\n".join(self._lines), file)
 
     def _finish(self, end: Failed) -> None:
+        if self._tidy:
+            self._tidy()
         with self._lock:
             self._ended.set()
             self._end = end
@@ -227,10 +243,15 @@ def end_process(process: subprocess.Popen[bytes], grace: float) -> None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(kill, capture_output=True, timeout=5, creationflags=WINDOWS_FLAGS)  # noqa: S603
         process.kill()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     process.wait()
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process and what it started, or what is left of that; on Windows nothing."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def remove_unfinished(take: Path) -> None:

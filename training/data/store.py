@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lifter.errors import MotionliftError
-from lifter.skeleton import Skeleton, load_skeleton, skeleton_from_dict
-from training.data.mocap import TEST, VALIDATION, Motion
+from lifter.skeleton import Skeleton, skeleton_from_dict
+from training.data.open_data import split_of
 from training.data.recording import CONSTANTS, Recording, checked, frame_fields
 
 FORMAT, VERSION = "motionlift-store", 1
 SHARD_BYTES = 64 << 20
+__all__ = ["Clip", "Store", "StoreWriter", "draw_clips", "draw_windows", "load_store", "save_store", "split_of"]
 _TEXTS = ("source", "subject", "action", "camera", "split", "licence")
 _KEPT_BYTES = 128 << 20  # touched pages are handed back after so much
 _FAULT_BYTES = 64 << 10  # a touched page brings its neighbours with it
@@ -142,6 +143,15 @@ class Store:
         if split is not None:
             keep = keep & np.array([s == split for s in self._strings], bool)[self._rows["split"]]
         return np.flatnonzero(keep)
+
+    def motion(self, split: str | None = None) -> NDArray[np.int64]:
+        """Indices of the recordings that `draw_clips` can cut: with rotations or, in a store without any, with joints
+        in scene space."""
+        turned = self.select("rotations", split=split)
+        if len(turned) or len(self.select("rotations")):
+            return turned
+        seen = set(self.select("keypoints").tolist())
+        return np.array([i for i in self.select("joints", split=split).tolist() if i not in seen], np.int64)
 
     def read(
         self, i: int, fields: Iterable[str] | None = None, start: int = 0, frames: int | None = None
@@ -391,23 +401,12 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise MotionliftError(f"{path}: damaged ({error})", _AGAIN + " with --fresh") from error
 
 
-def save_store(path: Path, motions: Iterable[Motion], skeleton: Skeleton | None = None) -> Store:
-    """A store of motions, made anew."""
-    writer = StoreWriter(path, skeleton or load_skeleton(), {"sources": "motions"}, fresh=True)
-    for m in motions:
-        writer.add(m.name, [motion_recording(m)])
+def save_store(path: Path, recordings: Iterable[Recording], skeleton: Skeleton) -> Store:
+    """A store of recordings that are at hand, made anew."""
+    writer = StoreWriter(path, skeleton, {"sources": "recordings"}, fresh=True)
+    for r in recordings:
+        writer.add(r.name, [r])
     return writer.finish()
-
-
-def motion_recording(motion: Motion) -> Recording:
-    """A motion as the store keeps it."""
-    arrays = {"rotations": motion.rotations, "root": motion.root, "contacts": motion.contacts}
-    return Recording(motion.name, motion.source, motion.subject, motion.fps, arrays, split=split_of(motion.subject))
-
-
-def split_of(subject: str) -> str:
-    """ "test", "validation" or "train", by subject."""
-    return "test" if subject in TEST else "validation" if subject in VALIDATION else "train"
 
 
 def draw_clips(
@@ -416,13 +415,20 @@ def draw_clips(
     """Cut a window of `frames` at `fps` out of each of the named recordings.
 
     Args:
-        clips: (B,) indices of recordings. A recording shorter than the window holds its last frame.
+        clips: (B,) indices of recordings, of `Store.motion`. A recording shorter than the window holds its last frame.
         warp: standard deviation of the logarithm of a random change of speed.
     Returns:
-        (B, T, bones, 4) rotations, (B, T, 3) root, (B, T, 4) contacts.
+        pose, root (B, T, 3) and contacts (B, T, points), as `training/synthetic.py` takes them: pose is (B, T, bones,
+        4) rotations or, where the recordings have none, (B, T, J, 3) joints relative to the root.
     """
-    out = draw_windows(store, clips, frames, fps, g, ("rotations", "root", "contacts"), warp)
-    return out["rotations"], out["root"], out["contacts"]
+    has = store.has(int(clips[0])) if len(clips) else ()
+    fields = ["rotations", "root"] if "rotations" in has else ["joints"]
+    out = draw_windows(store, clips, frames, fps, g, fields + ["contacts"] * ("contacts" in has), warp)
+    contacts = out["contacts"] if "contacts" in out else torch.zeros(len(clips), frames, 0)
+    if "rotations" in out:
+        return out["rotations"], out["root"], contacts
+    root = out["joints"][:, :, 0]
+    return out["joints"] - root[:, :, None], root, contacts
 
 
 def draw_windows(

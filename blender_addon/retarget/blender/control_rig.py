@@ -7,7 +7,7 @@ hangs on is learned from them. Only where that is not rigid to anything known ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,6 @@ from ..controls import (
     Follow,
     Pole,
     Twist,
-    angles_between,
     find_layout,
     follow_matrices,
     learn_between,
@@ -44,12 +43,15 @@ SAMPLES = 12
 
 
 def find_control_rig(armature: Any) -> ControlPlan | None:
-    """How to key this armature's controls; None if it is not a control rig that is known."""
+    """How to key this armature's controls; None if it is not a control rig that is known. Raises RigError."""
     bones = armature.pose.bones
     properties = {(b.name, key) for b in bones for key in b.keys()}  # noqa: SIM118 (a bone is no dictionary)
     parents = {b.name: b.parent.name if b.parent else None for b in bones}
-    layout = find_layout(parents, properties)
-    return make_plan(layout, parents, properties) if layout else None
+    layout = find_layout(parents)
+    if layout is None:
+        return None
+    solvers = {(b.name, c.pole_subtarget) for b in bones for c in b.constraints if c.type == "IK"}
+    return make_plan(layout, parents, properties, solvers)
 
 
 def body_spec(armature: Any, plan: ControlPlan) -> RigSpec:
@@ -69,16 +71,17 @@ def body_spec(armature: Any, plan: ControlPlan) -> RigSpec:
 
 
 def solve_controls(
-    armature: Any, plan: ControlPlan, wanted: Array, limbs: dict[str, str] | None = None
+    armature: Any, plan: ControlPlan, wanted: Array, ways: dict[str, str], moving: Collection[str] | None = None
 ) -> list[ControlKeys]:
     """Keys for the rig's controls, so that its body bones take the wanted (N, B, 4, 4) armature-space matrices.
 
-    Bones are in the order of `body_spec`; `limbs` says "fk" or "ik" by limb ("l_arm", "r_leg" ...), "fk" where it says
-    nothing. The scene, the rig's pose and its actions stay as they are. Raises RigError.
+    Bones are in the order of `body_spec`; `ways` says "fk" or "ik" by limb, as `open_ways` has it. Controls of none of
+    the `moving` bones are left alone. The scene, the rig's pose and its actions stay as they are. Raises RigError.
     """
     _require_evaluable(armature)
-    limbs = limbs or {}
-    controls, neutral, held = _chosen(plan, limbs)
+    controls, neutral, held = _chosen(plan, ways)
+    if moving is not None:
+        controls = [c for c in controls if not isinstance(c, Follow) or set(c.rotate) & set(moving)]
     body = body_spec(armature, plan)
     names = {c.control: c for c in controls}
     tolerance = 1e-4 * max(float(np.ptp(body.heads[:, 2])), 1e-6) / 1.7
@@ -113,25 +116,29 @@ def solve_controls(
     moved = [n for n in plan.tweaks if n not in done and _is_moved(armature, n)]
     for name in dict.fromkeys((*neutral, *moved)):
         done[name] = _with_values(_rest_keys(armature, name), held)
-    return list(done.values())
+    return [_settled(armature, keys) for keys in done.values()]
 
 
-def write_controls(armature: Any, keys: Sequence[ControlKeys], frames: NDArray[Any], name: str) -> Any:
-    """Write keys at (N,) frames into a new action of the armature, which it returns."""
-    make = new_action(armature, name)
-    first = frames[:1]
-    held = np.zeros(len(frames), bool)
+def control_channels(keys: Sequence[ControlKeys]) -> list[tuple[str, str, str, Array]]:
+    """What to write for keys: the bone's data path, the property after it, the group, and (N or 1, C) values."""
+    out: list[tuple[str, str, str, Array]] = []
     for key in keys:
         path = f'pose.bones["{bpy.utils.escape_identifier(key.bone)}"]'
         for channel, values in (("location", key.location), (key.channel, key.rotation), ("scale", key.scale)):
             if values is not None:
-                still = len(values) == 1
-                times = first if still else frames
-                write_keys(make, f"{path}.{channel}", key.bone, times, values, held[: len(times)] | still)
+                out.append((f"{path}.", channel, key.bone, values))
         custom = [(f'["{bpy.utils.escape_identifier(n)}"]', v) for n, v in key.properties]
-        for end, value in (*custom, *((f".{n}", v) for n, v in key.settings)):
-            write_keys(make, path + end, key.bone, first, np.array([[value]]), np.ones(1, bool))
-    return armature.animation_data.action
+        out += [(path, end, key.bone, np.array([[value]])) for end, value in custom]
+        out += [(f"{path}.", name, key.bone, np.array([[value]])) for name, value in key.settings]
+    return out
+
+
+def set_switches(armature: Any, keys: Sequence[ControlKeys]) -> None:
+    """Give custom properties their keyed values now, so that the rig's panel shows them before the frame changes."""
+    for key in keys:
+        bone = armature.pose.bones[key.bone]
+        for name, value in key.properties:
+            bone[name] = type(bone[name])(value)
 
 
 def _require_evaluable(armature: Any) -> None:
@@ -147,19 +154,41 @@ def _require_evaluable(armature: Any) -> None:
         )
 
 
-def _chosen(plan: ControlPlan, limbs: dict[str, str]) -> tuple[list[Control], tuple[str, ...], dict[str, ControlKeys]]:
+def open_ways(plan: ControlPlan, asked: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The way of each limb of the rig: the one asked for, or the other where controls are missing; and what to tell."""
+    ways: dict[str, str] = {}
+    notes: list[str] = []
+    if plan.missing:
+        notes.append(
+            f"{plan.rig} controls are missing or renamed: {', '.join(plan.missing)}. What they move is left out. "
+            "Give them their names back, or generate the rig again."
+        )
+    for name, limb in plan.limbs.items():
+        way = asked[name]
+        if missing := limb.ways[way].missing:
+            other = "fk" if way == "ik" else "ik"
+            notes.append(
+                f"The {LIMB_NAMES[name]} cannot be keyed as {way.upper()}: {', '.join(missing)} is not as {plan.rig} "
+                f"makes it. It is keyed as {other.upper()}. Generate the rig again to have both."
+            )
+            way = other
+        ways[name] = way
+    return ways, notes
+
+
+LIMB_NAMES = {"l_arm": "left arm", "r_arm": "right arm", "l_leg": "left leg", "r_leg": "right leg"}
+
+
+def _chosen(plan: ControlPlan, ways: dict[str, str]) -> tuple[list[Control], tuple[str, ...], dict[str, ControlKeys]]:
     """Controls to key, controls to rest, and by bone the values that are held throughout."""
     controls, properties, neutral = list(plan.controls), dict(plan.properties), list(plan.neutral)
     unstretched: list[str] = []
     for name, limb in plan.limbs.items():
-        if limbs.get(name, "fk") == "ik":
-            controls += limb.ik
-            properties |= limb.ik_properties
-            neutral += limb.ik_neutral
-            unstretched += limb.ik_unstretched
-        else:
-            controls += limb.fk
-            properties |= limb.fk_properties
+        way = limb.ways[ways[name]]
+        controls += way.controls
+        properties |= way.properties
+        neutral += way.neutral
+        unstretched += way.unstretched
     held = {n: ControlKeys(n, settings=(("ik_stretch", 0.0),)) for n in unstretched}
     for (bone, name), value in properties.items():
         before = held.get(bone, ControlKeys(bone))
@@ -253,6 +282,24 @@ def _rest_keys(armature: Any, name: str) -> ControlKeys:
     return ControlKeys(name, np.zeros((1, 3)), rotation, channel, np.ones((1, 3)))
 
 
+def _settled(armature: Any, keys: ControlKeys) -> ControlKeys:
+    """Keys as written: one row for what stays the same; what is not keyed is put to rest where somebody moved it."""
+    if keys.rotation is None and keys.location is None and keys.scale is None:  # switches only
+        return keys
+    bone = armature.pose.bones[keys.bone]
+    location, scale = keys.location, keys.scale
+    if location is None and max(map(abs, bone.location)) > 0:
+        location = np.zeros((1, 3))
+    if scale is None and max(abs(v - 1) for v in bone.scale) > 1e-6:
+        scale = np.ones((1, 3))
+    return replace(keys, location=_still(location), rotation=_still(keys.rotation), scale=scale)
+
+
+def _still(values: Array | None) -> Array | None:
+    """The first row alone if all are the same."""
+    return values[:1] if values is not None and np.abs(values - values[:1]).max() < 1e-6 else values
+
+
 def _is_moved(armature: Any, name: str) -> bool:
     return bool(np.abs(np.array(armature.pose.bones[name].matrix_basis) - np.eye(4)).max() > 1e-6)
 
@@ -303,9 +350,12 @@ def _evaluate(
         )
         for k in done.values()
     ]
-    action = write_controls(
-        armature, [*cut, *(r for r in at_rest if r.bone not in done)], frames, "Motionlift measures"
-    )
+    make = new_action(armature, "Motionlift measures")
+    action = armature.animation_data.action
+    held = np.zeros(len(frames), bool)
+    for base, name, group, values in control_channels([*cut, *(r for r in at_rest if r.bone not in done)]):
+        still = len(values) == 1
+        write_keys(make, base + name, group, frames[:1] if still else frames, values, still or held)
     out = np.empty((len(at), len(names), 4, 4))
     try:
         for s in range(len(at)):
@@ -330,8 +380,8 @@ def measure(armature: Any, keys: Sequence[ControlKeys], at: NDArray[np.intp], na
         return _evaluate(scene, armature, {k.bone: k for k in keys}, (), at, names)
 
 
-def check(armature: Any, body: RigSpec, wanted: Array, keys: Sequence[ControlKeys], count: int = SAMPLES) -> Array:
-    """(B,) greatest angle, in radians, by which body bones miss the wanted pose on a few frames."""
-    at = np.unique(np.linspace(0, len(wanted) - 1, count).astype(int))
+def misses(armature: Any, body: RigSpec, wanted: Array, keys: Sequence[ControlKeys], count: int = 4) -> Array:
+    """(B,) greatest distance, in armature units, of body bones from their wanted places on a few frames."""
+    at = spread_frames(wanted[:, :, :3].reshape(len(wanted), -1), count)
     got = measure(armature, keys, at, body.names)
-    return angles_between(got[..., :3, :3], wanted[at][..., :3, :3]).max(0)
+    return np.linalg.norm(got[..., :3, 3] - wanted[at][..., :3, 3], axis=-1).max(0)
