@@ -3,8 +3,8 @@
 python -m lifter.describe_settings > blender_addon/lifter_settings.json
 
 A setting of solving is a field of the dataclass: its type says what it takes, its default what it is, `metadata` its
-"range" (low, high) and "unit", and the docstring's "Attributes:" what it does; "panel": False in `metadata` keeps it
-out of the panel. A test keeps the file and the dataclass alike.
+"range" (low, high), "unit" and "choices" (what each does), and the docstring's "Attributes:" what it does. "panel":
+False in `metadata` keeps it out of the panel. A test keeps the file and the dataclass alike.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ def describe_settings(settings: type[Any] = SolveSettings) -> list[dict[str, Any
         }
         if choices:
             entry["choices"] = choices
+        if "choices" in each.metadata:
+            entry["choice_texts"] = dict(each.metadata["choices"])
         if optional:
             entry["optional"] = True
         if "range" in each.metadata:
