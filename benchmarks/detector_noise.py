@@ -27,14 +27,15 @@ from lifter.skeleton import layout_keypoints, load_skeleton, mirror_name
 from lifter.smooth import runs
 from training.noise import FAST_SECONDS, PERSON, SLOW_SECONDS
 
-from .clips import LAYOUT, POSE2SIM, ROOT, Clip, common_joints, pose2sim, rendered, see
+from .clips import LAYOUT, NOISE_MEASURED, POSE2SIM, ROOT, Clip, common_joints, pose2sim, rendered, see
 from .machine import heading
+from .performers.cast import SHOTS
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-MEASURED = ("demo", "approach", "dance")
-"""The rendered clips that training may learn a detector's errors from; see from all sides in two of them."""
+MEASURED = tuple(n for n in NOISE_MEASURED if n in SHOTS)
+"""The rendered ones among them; in two of these the person is seen from all sides."""
 BODY = load_skeleton()
 CARRIER = {
     "nose": "head", "ear": "head", "shoulder": "chest", "elbow": "upper_arm", "wrist": "forearm", "thumb": "hand",

@@ -152,9 +152,8 @@ def test_a_damaged_or_unknown_file_is_told(tmp_path: Path, monkeypatch: pytest.M
 def test_a_layout_without_a_detector_has_no_bias_but_as_much_more_spread() -> None:
     m = {"hip": measure([made_up(2000, (0.01, 0.01, 0.001))], "hip", 0.0)}
     still = {"hip": measure([made_up(2000, (0.01, 0.01, 0.009))], "hip", 0.0)}
-    every = dict.fromkeys(
-        ("nose", "shoulder", "elbow", "wrist", "knee", "ankle", "ear", "hip", "heel", "toe"), m["hip"]
-    )
+    parts = ("nose", "shoulder", "elbow", "wrist", "knee", "ankle", "ear", "hip", "heel", "toe")
+    every = dict.fromkeys(parts, m["hip"])
     out = derived("halpe26", every, still)
     assert not out["hip"].bias.any()
     assert out["hip"].spread >= np.linalg.norm(m["hip"].bias) / np.sqrt(3)

@@ -105,16 +105,23 @@ def _arrange(layout: str, data: dict[str, Any], skeleton: Skeleton) -> DetectorN
         bias[j] = np.asarray(found["bias"], np.float32) * ([-1, 1, 1] if side == "r_" else [1, 1, 1])
         for key, array in amounts.items():
             array[j] = _amount(found[key], f"{name}.{key}")
-    events = {
-        f"{what}_{unit}": _amount(data[table][unit], f"{table}.{unit}")
-        for what, table, unit in (
-            ("swaps", "swaps", "per_minute"),
-            ("swap", "swaps", "seconds"),
-            ("misses", "misses", "per_minute"),
-            ("miss", "misses", "seconds"),
-        )
-    }
-    return DetectorNoise(layout, bone, bias, lag=_amount(data["lag"], "lag"), **amounts, **events)
+    return DetectorNoise(
+        layout=layout,
+        bone=bone,
+        bias=bias,
+        spread=amounts["spread"],
+        fast=amounts["fast"],
+        slow=amounts["slow"],
+        white=amounts["white"],
+        hidden=amounts["hidden"],
+        score=amounts["score"],
+        score_hidden=amounts["score_hidden"],
+        lag=_amount(data["lag"], "lag"),
+        swaps_per_minute=_amount(data["swaps"]["per_minute"], "swaps.per_minute"),
+        swap_seconds=_amount(data["swaps"]["seconds"], "swaps.seconds"),
+        misses_per_minute=_amount(data["misses"]["per_minute"], "misses.per_minute"),
+        miss_seconds=_amount(data["misses"]["seconds"], "misses.seconds"),
+    )
 
 
 def _amount(value: Any, name: str) -> float:
