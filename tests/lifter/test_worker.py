@@ -96,7 +96,8 @@ def test_a_capture_tells_its_progress_and_writes_the_take(captured: tuple[Path, 
     assert (summary["people"], summary["frames"], summary["fps"]) == (1, 30, 30.0)
     assert summary["coverage"] == 1.0 and 0.5 < summary["confidence"] <= 1
     assert {m["type"] for m in before} == {"progress"} and {m["id"] for m in before} == {7}
-    assert next(m["stage"] for m in before if m["done"] == m["total"]) == "detect"
+    stages = list(dict.fromkeys(m["stage"] for m in before))
+    assert stages == ["start", "detect", "lift", "solve", "save"]
     detect = [m for m in before if m["stage"] == "detect"]
     assert detect[-1]["done"] == detect[-1]["total"] == 30 and detect[-1]["rate"] > 0 and detect[-1]["left_s"] == 0
 
