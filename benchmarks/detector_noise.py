@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +383,24 @@ def table(measured: dict[str, Measured]) -> list[str]:
     return [line.replace("nan", "") for line in lines]
 
 
+def score_table(clips: Sequence[Errors]) -> list[str]:
+    """How far keypoints are off where the detector gives them a score: what its confidence is worth."""
+    length = np.concatenate([np.linalg.norm(c.error, axis=-1).ravel() for c in clips])
+    score = np.concatenate([c.score.ravel() for c in clips])
+    hidden = np.concatenate([c.hidden.ravel() for c in clips])
+    found = np.isfinite(length)
+    lines = ["| score | share | of them hidden | median error mm | 95 % below mm |", "|---|---|---|---|---|"]
+    for low, high in pairwise((0.0, 0.2, 0.5, 0.8, 0.95, 1.01)):
+        rows = found & (score >= low) & (score < high)
+        if rows.sum() >= 20:
+            middle, most = 1000 * np.quantile(length[rows], (0.5, 0.95))
+            lines.append(
+                f"| {low:.2f} to {min(high, 1):.2f} | {100 * rows.sum() / found.sum():.1f} % "
+                f"| {100 * hidden[rows].mean():.0f} % | {middle:.0f} | {most:.0f} |"
+            )
+    return lines
+
+
 def event_lines(clips: Sequence[Errors]) -> list[str]:
     minutes = sum(len(c.error) / c.fps for c in clips) / 60
     lines = []
@@ -485,6 +504,10 @@ def main() -> int:
         *table(measured),
         "",
         *event_lines(clips),
+        "",
+        "Confidence and error, bias included:",
+        "",
+        *score_table(clips),
     ]  # fmt: skip
     still: dict[str, Measured] = {}
     real = pose2sim(shared)

@@ -22,6 +22,7 @@ from benchmarks.detector_noise import (
     measure,
     model_bias,
     moved_by,
+    score_table,
     split,
     stretches,
     toml,
@@ -171,3 +172,15 @@ def test_every_file_that_ships_is_read() -> None:
         assert known.sum() >= 12 and np.abs(noise.bias).max() < 0.1
         assert (noise.score[known] > 0.2).all() and (noise.score[known] <= 1).all()
         assert (noise.hidden[known] >= 1).all()
+
+
+def test_score_table_shows_what_confidence_is_worth() -> None:
+    e = made_up(1000)
+    e.error[:] = [0.03, 0.04]
+    e.score[:500] = 0.3
+    e.error[:500] *= 2
+    rows = score_table([e])[2:]
+    assert [r.split("|")[1:5] for r in rows] == [
+        [" 0.20 to 0.50 ", " 50.0 % ", " 0 % ", " 100 "],
+        [" 0.80 to 0.95 ", " 50.0 % ", " 0 % ", " 50 "],
+    ]
