@@ -38,7 +38,7 @@ def capture(
     height: float | None = None,
     start: float | None = None,
     end: float | None = None,
-    detector: str = "mediapipe",
+    detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
     device: str = "auto",
@@ -52,8 +52,9 @@ def capture(
         focal: focal length in pixels; or fov: angle of view along the longer side in degrees; else assumed.
         height: the performer's height in metres.
         start, end: seconds of the clip to use.
-        detector_options: such as {"people": 3} for several people.
-        detector, checkpoint: names, or the path of the user's own checkpoint.
+        detector: a name, or a detector of the caller's own, which is closed at the end.
+        detector_options: for a detector by name, such as {"people": 3} for several people.
+        checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu" or "gpu".
         progress: told of every stage.
     Raises:
@@ -65,7 +66,10 @@ def capture(
     check_solvable(network.skeleton)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
-    with_detector = load_detector(detector, progress, **(detector_options or {}))
+    if isinstance(detector, str):
+        with_detector = load_detector(detector, progress, **(detector_options or {}))
+    else:
+        with_detector = detector
     try:
         times, detections = _detect(footage, with_detector, start, end, progress)
     finally:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from .errors import MotionliftError
 
 if TYPE_CHECKING:
-    from .contacts import ContactEdit
     from .motion import SolveSettings
     from .take import Take
 
@@ -100,36 +99,13 @@ def add_solving(command: argparse.ArgumentParser) -> None:
 
 def given_settings(args: argparse.Namespace, before: dict[str, Any] | None = None) -> SolveSettings:
     """Settings of a take or the defaults, with what the command line says."""
-    from .motion import settings_from_dict
+    from .motion import SolveSettings
 
-    names = (
-        "height",
-        "smoothing",
-        "strength",
-        "torso",
-        "head",
-        "arms",
-        "legs",
-        "contacts",
-        "contact_edits",
-        "foot_lock",
-    )
-    given = {k: v for k, v in vars(args).items() if k in names}
-    if "contact_edits" in given:
-        given["contact_edits"] = [contact_edit(text) for text in given["contact_edits"]]
-    return settings_from_dict({**(before or {}), **given})
-
-
-def contact_edit(text: str) -> ContactEdit:
-    """left:100-120=off."""
-    from .contacts import ContactEdit
-
-    found = re.fullmatch(r"(\w+):(\d+)-(\d+)=(on|off)", text)
-    if found is None:
-        raise MotionliftError(
-            f"{text!r} is no contact edit", "Write FOOT:FIRST-LAST=on or =off, such as left:100-120=off"
-        )
-    return ContactEdit(found[1], int(found[2]), int(found[3]), found[4] == "on")
+    names = {f.name for f in fields(SolveSettings)}
+    given = {k: v for k, v in {**(before or {}), **vars(args)}.items() if k in names}
+    if isinstance(given.get("contact_edits"), list):
+        given["contact_edits"] = ", ".join(given["contact_edits"])
+    return SolveSettings(**given)
 
 
 def run_solve(args: argparse.Namespace) -> int:

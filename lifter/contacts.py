@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,6 +41,19 @@ class ContactEdit:
             raise MotionliftError(
                 f"A contact edit runs from frame {self.first} to {self.last}", "Give the first frame first"
             )
+
+
+def parse_edits(text: str) -> tuple[ContactEdit, ...]:
+    """Edits from FOOT:FIRST-LAST=on or =off, with commas between, such as "left:100-120=off, both:200-230=on"."""
+    out: list[ContactEdit] = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        found = re.fullmatch(r"(\w+):(\d+)-(\d+)=(on|off)", part)
+        if found is None:
+            raise MotionliftError(
+                f"{part!r} is no contact edit", "Write FOOT:FIRST-LAST=on or =off, such as left:100-120=off"
+            )
+        out.append(ContactEdit(found[1], int(found[2]), int(found[3]), found[4] == "on"))
+    return tuple(out)
 
 
 def find_contacts(

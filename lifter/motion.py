@@ -7,15 +7,14 @@ Nothing here needs the video: a take is solved again from its own arrays in abou
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Lens
-from .contacts import MODES, ContactEdit, Mode, find_contacts
+from .contacts import MODES, find_contacts, parse_edits
 from .errors import MotionliftError
 from .lock import lock_feet
 from .rotation import continuous, matrix_to_quat
@@ -50,15 +49,16 @@ class SolveSettings:
 
     Attributes:
         height: The performer's standing height; scales the whole take.
-        smoothing: The filter that takes jitter out; the spline weighs each joint by how sure it is.
+        smoothing: The filter that takes jitter out. The spline weighs each joint by how sure it is.
         strength: Of the smoothing: 0 none, 1 most.
         torso: Factor on the strength for the torso.
         head: Factor on the strength for the head.
-        arms: Factor on the strength for the arms.
-        legs: Factor on the strength for the legs.
-        contacts: When feet stand: as the network says, always or never.
-        contact_edits: What the user says of single feet on ranges of frames instead.
-        foot_lock: Feet that stand are pinned to the floor.
+        arms: Factor on the strength for arms and hands.
+        legs: Factor on the strength for legs and feet.
+        contacts: Whether feet stand: the network says when (auto), always, or never.
+        contact_edits: Your own word on feet over ranges of frames, such as left:100-120=off, both:200-230=on. The last
+            one counts.
+        foot_lock: Pin feet that stand to the floor.
     """
 
     height: float = field(default=1.70, metadata={"range": (0.3, 3.0), "unit": "m"})
@@ -70,8 +70,8 @@ class SolveSettings:
     head: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     arms: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     legs: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
-    contacts: Mode = field(default="auto", metadata={"choices": CONTACT_TEXTS})
-    contact_edits: tuple[ContactEdit, ...] = field(default=(), metadata={"panel": False})
+    contacts: Literal["auto", "always", "never"] = field(default="auto", metadata={"choices": CONTACT_TEXTS})
+    contact_edits: str = ""
     foot_lock: bool = True
 
     def __post_init__(self) -> None:
@@ -85,19 +85,7 @@ class SolveSettings:
                 raise MotionliftError(f"A factor of {getattr(self, part)} for {part} is not possible", "Give 0 to 2")
         if self.contacts not in MODES:
             raise MotionliftError(f"Unknown contact mode {self.contacts!r}", f"Use one of {', '.join(MODES)}")
-
-
-def settings_from_dict(data: dict[str, Any]) -> SolveSettings:
-    """Settings from a take's header or a job. Raises MotionliftError for a key that does not exist."""
-    known = [f.name for f in fields(SolveSettings)]
-    unknown = [k for k in data if k not in known]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"Use {', '.join(known)}"
-        raise MotionliftError(f"Solving has no setting {unknown[0]!r}", hint)
-    edits = tuple(e if isinstance(e, ContactEdit) else ContactEdit(**e) for e in data.get("contact_edits", ()))
-    merged: dict[str, Any] = {**data, "contact_edits": edits}
-    return SolveSettings(**merged)
+        parse_edits(self.contact_edits)
 
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -153,7 +141,9 @@ def _gravity(people: tuple[Person, ...]) -> Array:
 
 def _solve_body(person: Person, skeleton: Skeleton, fps: float, axes: Array, settings: SolveSettings) -> _Body:
     shown = person.state != GAP
-    contact = find_contacts(person.contact, shown, fps, settings.contacts, settings.contact_edits, frames=person.frames)
+    contact = find_contacts(
+        person.contact, shown, fps, settings.contacts, parse_edits(settings.contact_edits), person.frames
+    )
     lifted = person.lifted @ axes
     joints, outlier = _smooth(lifted, person.sigma, shown, contact, skeleton, fps, settings)
     rotations = solve_rotations(skeleton, joints, fps)

@@ -23,7 +23,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -157,7 +157,6 @@ def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
 
 def _solve(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     from .capture import SolveSettings, solve
-    from .motion import settings_from_dict
     from .take import load_take, save_take
 
     given = _check_fields(job, {"take": str, "output": str}, {"settings": dict[str, Any]})
@@ -168,7 +167,7 @@ def _solve(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     take = load_take(given["take"])
     names = {f.name for f in fields(SolveSettings)}
     before = {n: v for n, v in take.header["settings"].items() if n in names}
-    solved = solve(take, settings_from_dict({**before, **settings}))
+    solved = solve(take, SolveSettings(**{**before, **settings}))
     save_take(solved, output)
     report("solve", 1, 1)
     return {"take": str(output), "summary": summarize(solved)}
@@ -353,22 +352,12 @@ def _convert(value: Any, hint: Any) -> Any:
             raise ValueError("a list" if many else f"a list of {len(inner)}")
         items = cast(list[Any], value)
         return tuple(_convert(v, inner[0] if many else h) for v, h in zip(items, inner * len(items), strict=False))
-    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
-        return hint(**_fields_of(hint, cast(dict[str, Any], value)))
     kinds, words = _PLAIN.get(origin or hint, ((), "nothing: it cannot be set here"))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise ValueError(words)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a finite number")
     return Path(cast(str, value)) if hint is Path else value
-
-
-def _fields_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a dataclass. Raises ValueError that says what to give."""
-    hints = typing.get_type_hints(kind)
-    if set(given) != set(hints):
-        raise ValueError(f"an object with {', '.join(hints)}")
-    return {n: _convert(v, hints[n]) for n, v in given.items()}
 
 
 def _writable(path: str) -> Path:

@@ -185,12 +185,7 @@ def _warned(said: dict[str, Any]) -> Message:
     return Warned(_id(said), _text(said["message"]))
 
 
-_PARSERS = {
-    "progress": _progress,
-    "warning": _warned,
-    "error": _failed,
-    "done": _done,
-}
+_PARSERS = {"progress": _progress, "warning": _warned, "error": _failed, "done": _done}
 
 
 def _id(said: dict[str, Any]) -> int | None:

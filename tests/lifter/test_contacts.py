@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lifter.contacts import ContactEdit, find_contacts
+from lifter.contacts import ContactEdit, find_contacts, parse_edits
 from lifter.errors import MotionliftError
 
 
@@ -51,3 +51,11 @@ def test_bad_edits_say_what_is_wrong() -> None:
         ContactEdit("middle", 0, 1, stands=True)
     with pytest.raises(MotionliftError, match="first frame first"):
         ContactEdit("left", 5, 4, stands=True)
+
+
+def test_edits_as_text() -> None:
+    assert parse_edits("") == ()
+    edits = parse_edits("left:100-120=off, both:7-9=on")
+    assert edits == (ContactEdit("left", 100, 120, stands=False), ContactEdit("both", 7, 9, stands=True))
+    with pytest.raises(MotionliftError, match="left:100-120=off"):
+        parse_edits("left:100=off")

@@ -107,7 +107,7 @@ def test_a_take_is_solved_again_in_about_a_second(
 ) -> None:
     begun = time.monotonic()
     job = {"id": 8, "kind": "solve", "take": str(captured[0]), "output": str(tmp_path / "b.take.npz")}
-    edits = [{"foot": "left", "first": 3, "last": 9, "stands": False}]
+    edits = "left:3-9=off"
     done, _ = worker.do({**job, "settings": {"strength": 0.9, "contact_edits": edits}})
     assert done["type"] == "done" and time.monotonic() - begun < 2
     settings = load_take(tmp_path / "b.take.npz").header["settings"]
@@ -137,7 +137,8 @@ def test_a_take_is_solved_again_in_about_a_second(
         ({"settings": {"progress": 1}}, "No setting is called 'progress'"),
         ({"settings": {"height": 12.0}}, "12.0 m tall"),
         ({"settings": {"smoothing": "guassian"}}, "one of 'spline'"),
-        ({"settings": {"contact_edits": [{"foot": "left"}]}}, "foot, first, last, stands"),
+        ({"settings": {"contact_edits": ["left"]}}, "Give text"),
+        ({"settings": {"contact_edits": "left"}}, "left"),
         ({"settings": {"detector": "mediapip"}}, "mediapip"),
         ({"settings": {"detector_options": {"peple": 2}}}, "'people'"),
         ({"settings": {"checkpoint": "nobody"}}, "nobody"),

@@ -32,16 +32,24 @@ from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton, load_skeleton
 from training.config import read
 from training.data.bvh import BvhSource, bvh_items
+from training.data.human36m import Human36mSource, human36m_items
+from training.data.humaneva import HumanEvaSource, humaneva_items
+from training.data.motionbert import MotionBertSource, motionbert_items
+from training.data.mpi_inf_3dhp import MpiInf3dhpSource, mpi_inf_3dhp_items
 from training.data.open_data import ManifestSource, manifest_items
 from training.data.recording import Item
 from training.data.store import Store, StoreWriter, load_store
 
 log = logging.getLogger("training")
 
-Source = BvhSource | ManifestSource
+Source = BvhSource | ManifestSource | Human36mSource | MotionBertSource | MpiInf3dhpSource | HumanEvaSource
 _ITEMS: dict[type[Any], Callable[[Any, Path, Skeleton], Iterator[Item]]] = {
     BvhSource: bvh_items,
     ManifestSource: manifest_items,
+    Human36mSource: human36m_items,
+    MotionBertSource: motionbert_items,
+    MpiInf3dhpSource: mpi_inf_3dhp_items,
+    HumanEvaSource: humaneva_items,
 }
 _UNREADABLE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 
