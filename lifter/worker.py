@@ -23,7 +23,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -352,22 +352,12 @@ def _convert(value: Any, hint: Any) -> Any:
             raise ValueError("a list" if many else f"a list of {len(inner)}")
         items = cast(list[Any], value)
         return tuple(_convert(v, inner[0] if many else h) for v, h in zip(items, inner * len(items), strict=False))
-    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
-        return hint(**_fields_of(hint, cast(dict[str, Any], value)))
     kinds, words = _PLAIN.get(origin or hint, ((), "nothing: it cannot be set here"))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise ValueError(words)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a finite number")
     return Path(cast(str, value)) if hint is Path else value
-
-
-def _fields_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a dataclass. Raises ValueError that says what to give."""
-    hints = typing.get_type_hints(kind)
-    if set(given) != set(hints):
-        raise ValueError(f"an object with {', '.join(hints)}")
-    return {n: _convert(v, hints[n]) for n, v in given.items()}
 
 
 def _writable(path: str) -> Path:
