@@ -47,8 +47,9 @@ def reduce(values: Array, frames: NDArray[np.integer[Any]], kind: str, tolerance
     """The fewest keys found whose Bezier curves stay within a tolerance of (N, C) values in every frame.
 
     kind: "rotation_quaternion" and "rotation_axis_angle" are compared as rotations and "rotation_euler" by the sum of
-    its angles' errors, in radians; all else by distance. Slopes at the keys are the motion's own. Keys are added where the curve is farthest
-    off, in every stretch between two keys at once, until none is off. No curve crosses a gap in the frames.
+    its angles' errors, in radians; all else by distance. Slopes at the keys are the motion's own. Keys are added where
+    the curve is farthest off, in every stretch between two keys at once, until none is off. No curve crosses a gap in
+    the frames.
     """
     count = len(values)
     if count == 1 or _off(values[:1], values, kind).max() <= tolerance:
