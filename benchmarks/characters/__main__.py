@@ -152,7 +152,7 @@ def _stage(scene: Any) -> None:
     world = bpy.data.worlds.new("strip")
     world.color = _colour("c9ced3")[:3]
     scene.world = world
-    squares, side = 60, 0.5
+    squares, side = 120, 0.5
     row = squares + 1
     points = [(side * (x - squares / 2), side * (y - squares / 2), 0) for y in range(row) for x in range(row)]
     corners = [(y * row + x) for y in range(squares) for x in range(squares)]
