@@ -235,7 +235,7 @@ def _lock(
 ) -> tuple[Array, Array]:
     """(T, J, 3) joints and (T, B, 3, 3) rotations with the feet held."""
     locked = lock_feet(skeleton, joints, offsets, shot.contact, shot.valid, fps)
-    locked = bend_limbs(skeleton, locked, rotations, offsets)
+    locked = bend_limbs(skeleton, locked, rotations, offsets, exact=True)
     rotations = solve_rotations(skeleton, locked, fps)
     return forward_kinematics(skeleton, rotations, offsets) + locked[:, :1], rotations
 
