@@ -1,7 +1,7 @@
 """The open benchmark: every network under one equal budget on openly licensed motion, and its table.
 
-    motionlift-train prepare ../shared/data/mocap
-    python -m benchmarks.open                  # trains, evaluates and writes benchmarks/open.md; goes on where it stopped
+    motionlift-train prepare benchmarks/open.toml --out runs/open_corpus
+    python -m benchmarks.open     # trains, evaluates, writes benchmarks/open.md; goes on where it stopped
 
 Equal budget: the same number of frames, the same clips from the same random cameras, one optimiser for all. What is
 measured, and on whom: training/protocols/open.py. Remarks on the results are kept in benchmarks/open_remarks.md.
@@ -52,7 +52,7 @@ ENTRIES = (
     Entry("transformer_gcn", "transformer_gcn", "27 frames, from scratch"),
     Entry("ssr_stf", "ssr_stf", "27 frames"),
     Entry("transformer_gcn_pretrained", "transformer_gcn", "27 frames, pre-trained on 2D before",
-          ("pretraining={steps: 400, batch: 16, masks: {draws: 1, target_layers: 2, tau: [0.99, 0.999]}}",)),
+          ("pretraining={steps: 250, batch: 16, masks: {draws: 1, target_layers: 2, tau: [0.99, 0.999]}}",)),
     Entry("ampose_1", "ampose", "single frames of as many clips", ONE_FRAME),
     Entry("tcn_1", "tcn", "single frames of as many clips", ONE_FRAME),
 )  # fmt: skip
@@ -128,7 +128,7 @@ def report() -> str:
 
 def _summary(rows: list[tuple[Entry, dict[str, Any]]]) -> list[str]:
     lines = [
-        "Mean of the sources; MPJPE / P-MPJPE in mm. Parameters, and multiply-accumulates a frame, of 17 joints; frames/s of "
+        "Mean of the sources; MPJPE / P-MPJPE in mm. Parameters, and multiply-accumulates a frame, of 16 joints; frames/s of "
         "ONNX Runtime on one thread, one window of 27 frames at a time; training in CPU seconds (the machine was shared).\n",
         "| network | sees | clean | noisy | noisy PCK / AUC % | noisy MPJVE mm | parameters M | MMAC/frame | frames/s | training s |",
         "|---|---|---|---|---|---|---|---|---|---|",

@@ -28,6 +28,21 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
+SMOOTHING_TEXTS = {
+    "spline": "Weighs each joint by how sure it is, and keeps the corner where a foot lands",
+    "butterworth": "Cuts off what is faster than a person moves",
+    "savitzky_golay": "Keeps peaks high: for quick, sharp motion",
+    "one_euro": "Smooths slow motion more than fast motion",
+    "gaussian": "A plain mean of neighbouring frames",
+}
+CONTACT_TEXTS = {
+    "auto": "As the network sees it",
+    "always": "In every frame: for somebody who stays on the spot",
+    "never": "In no frame: for jumping, swimming or hanging",
+}
+"""What each choice does, for Blender's panel."""
+
+
 @dataclass(frozen=True)
 class SolveSettings:
     """What solving offers; kept in the take's header. Blender's Solve panel is made from this (describe_settings.py).
@@ -47,13 +62,15 @@ class SolveSettings:
     """
 
     height: float = field(default=1.70, metadata={"range": (0.3, 3.0), "unit": "m"})
-    smoothing: Literal["spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"] = "spline"
+    smoothing: Literal["spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"] = field(
+        default="spline", metadata={"choices": SMOOTHING_TEXTS}
+    )
     strength: float = field(default=0.4, metadata={"range": (0.0, 1.0)})
     torso: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     head: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     arms: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     legs: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
-    contacts: Literal["auto", "always", "never"] = "auto"
+    contacts: Literal["auto", "always", "never"] = field(default="auto", metadata={"choices": CONTACT_TEXTS})
     contact_edits: str = ""
     foot_lock: bool = True
 

@@ -37,7 +37,8 @@ def export(
 ) -> None:
     """Write `stem`.onnx (float32, any batch and length) and `stem`.safetensors (float16), with the same header.
 
-    `fps` is what it was trained at. `net` is called with rays, scores and sizes (`lifter/nets/follower.py`), or as `lifter/nets/screen.py` says.
+    `fps` is what it was trained at. `net` is called with rays, scores and sizes (`lifter/nets/follower.py`), or as
+    `lifter/nets/screen.py` says.
     """
     net = net.eval().float()
     data = config.data

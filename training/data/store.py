@@ -37,7 +37,7 @@ SHARD_BYTES = 64 << 20
 __all__ = ["Clip", "Store", "StoreWriter", "draw_clips", "draw_windows", "load_store", "save_store", "split_of"]
 _TEXTS = ("source", "subject", "action", "camera", "split", "licence")
 _KEPT_BYTES = 128 << 20  # touched pages are handed back after so much
-_FAULT_BYTES = 64 << 10  # a touched page brings its neighbours with it
+_FAULT_BYTES = 128 << 10  # a touched page brings its neighbours with it, on both sides
 _AGAIN = "Run `motionlift-train prepare` again"
 
 
@@ -179,7 +179,7 @@ class Store:
                 else:
                     a = at + start * size
                     out[name] = shard[a : a + frames * size].reshape(frames, *shape)
-                self._touched += max(_FAULT_BYTES, out[name].nbytes)
+                self._touched += _FAULT_BYTES + out[name].nbytes
             at += size * span
         if wanted is not None and len(out) < len(wanted):
             lacks = ", ".join(sorted(wanted - out.keys()))

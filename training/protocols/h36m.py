@@ -37,8 +37,8 @@ def evaluate_vp(lift: Lift, store: Store, keypoints: str) -> Table:
     parts = ((short_action(store.actions[i]), *pair(store, i, lift)) for i in chosen.tolist())
     return Table(
         f"Human3.6M VP, {keypoints} 2D",
-        "Camera space, relative to the root, all frames of S9 and S11; P1 MPJPE, P2 after Procrustes, N-MPJPE after scale, in "
-        "mm; MPJVE in mm a frame. Means over frames of an action, then over actions.",
+        "Camera space, relative to the root, all frames of S9 and S11; P1 MPJPE, P2 after Procrustes, N-MPJPE after "
+        "scale, in mm; MPJVE in mm a frame. Means over frames of an action, then over actions.",
         "action",
         by_action(parts),
     )
@@ -61,8 +61,9 @@ def evaluate_mb(lift: Lift, store: Store) -> tuple[Table, Table]:
         true.append((action, pixels * r["mm_per_px"][:, None, None] / 1000, truth))
         honest.append((action, pixels * metres_a_pixel(pixels, store.skeleton), truth))
     how = (
-        "Image coordinates relative to the root, all frames of S9 and S11 but three faulty sequences; {}. P1 MPJPE, P2 after "
-        "Procrustes, N-MPJPE after scale, in mm; MPJVE in mm a frame. Means over frames of an action, then over actions."
+        "Image coordinates relative to the root, all frames of S9 and S11 but three faulty sequences; {}. "
+        "P1 MPJPE, P2 after Procrustes, N-MPJPE after scale, in mm; MPJVE in mm a frame. Means over frames of an action, "
+        "then over actions."
     )
     return (
         Table(
@@ -81,7 +82,7 @@ def evaluate_mb(lift: Lift, store: Store) -> tuple[Table, Table]:
 
 
 def metres_a_pixel(pixels: Array, skeleton: Skeleton) -> float:
-    """The factor with which the bones of (T, J, 3) joints add up to those of the skeleton at rest, the median frame's."""
+    """The factor with which the bones of (T, J, 3) joints add up to those of the skeleton at rest; the median."""
     child = np.array([j for j, p in enumerate(skeleton.parents) if p >= 0])
     parent = np.array(skeleton.parents)[child]
     ours = np.linalg.norm(skeleton.rest[child] - skeleton.rest[parent], axis=-1).sum()

@@ -29,8 +29,8 @@ def evaluate_humaneva(lift: Lift, store: Store, keypoints: str) -> Table:
     rows["mean of rows"] = {**mean, "frames": sum(r["frames"] for r in rows.values())}
     return Table(
         f"HumanEva-I, {keypoints} 2D",
-        "Camera space, relative to the root, all frames of the Validate part; P1 MPJPE, P2 after Procrustes, N-MPJPE after "
-        "scale, in mm; MPJVE in mm a frame.",
+        "Camera space, relative to the root, all frames of the Validate part; P1 MPJPE, P2 after Procrustes, N-MPJPE "
+        "after scale, in mm; MPJVE in mm a frame.",
         "action and subject",
         rows,
     )

@@ -41,8 +41,8 @@ def evaluate_3dhp(lift: Lift, store: Store, *, cross_dataset: bool = False) -> T
     rows["plain mean of sequences"] = {**weighted([(1, f) for _, f in parts.values()]), "valid frames": frames}
     return Table(
         "MPI-INF-3DHP, true 2D, univ_annot3" + (", cross-dataset (trained on Human3.6M)" if cross_dataset else ""),
-        "Relative to the root, valid frames; PCK strictly within 150 mm and AUC of 31 limits over 14 joints, in %; MPJPE of 17 "
-        "joints in mm.",
+        "Relative to the root, valid frames; PCK strictly within 150 mm and AUC of 31 limits over 14 joints, in %; "
+        "MPJPE of 17 joints in mm.",
         "sequence",
         rows,
     )

@@ -2,7 +2,7 @@
 
 Anyone can rerun it, since its data may be had: the test subjects of the prepared corpus. Each recording is sampled
 at the checkpoint's rate and cut into pieces; each piece has random human proportions of one height and a random camera,
-fixed by the recording's name. Seventeen joints are scored, relative to the root; every frame counts once.
+fixed by the recording's name. Joints are relative to the root; every frame counts once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lifter.checkpoint import Checkpoint
 from lifter.errors import MotionliftError
@@ -23,10 +24,11 @@ from training.protocols.table import Table
 from training.synthetic import Views, film
 
 JOINTS = (
-    "pelvis", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "chest", "neck", "nose", "head_top",
-    "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+    "pelvis", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "h36m_spine", "chest", "neck", "h36m_nose",
+    "nose", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
-"""The 17 joints that are scored, and seen unless a layout is asked for."""
+"""The joints that are scored, and seen unless a layout is asked for: 16 of any human skeleton. Of one that has none of
+them, such as a hand, all are."""
 
 FROM_LOSS = {"gravity": "gravity", "sigma": "likelihood", "contact F1": "contact"}
 """Figures that mean nothing where the network was trained without the loss."""
@@ -76,7 +78,8 @@ def evaluate_open(
     rows["mean of sources"] = {k: float(np.mean([r[k] for r in rows.values()])) for k in columns}
     return Table(
         f"open benchmark, {'noisy' if noise else 'clean'} 2D, {checkpoint.fps:g} frames/s",
-        f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects, 2D of {layout or 'these joints'}; "
+        f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects, "
+        f"2D of {layout or 'these joints'}; "
         "MPJPE, P-MPJPE in mm, MPJVE in mm a frame, PCK and AUC (150 mm, without the root) in %.",
         "source",
         rows,
@@ -88,18 +91,20 @@ def filmed_pieces(
 ) -> Iterator[tuple[str, Views, Mask]]:
     """Source, views (N, T, ...) and a mask (N, T) of the frames that no piece before had, of each recording."""
     known = layout or [n for n in store.skeleton.joint_names if n in JOINTS] or store.skeleton.joint_names
-    for i in store.select("rotations", split=split).tolist():
-        rotations, root, contacts, fresh = pieces(store, i, fps, frames)
+    for i in store.motion(split).tolist():
+        pose, root, contacts, fresh = pieces(store, i, fps, frames)
         g = torch.Generator().manual_seed(zlib.crc32(store.names[i].encode()))
-        views = film(store.skeleton, rotations, root, contacts, g, fps=fps, noise=noise, layout=known)
+        views = film(store.skeleton, pose, root, contacts, g, fps=fps, noise=noise, layout=known)
         yield store.sources[i], views, fresh
 
 
-def pieces(store: Store, i: int, fps: float, frames: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Mask]:
-    """Recording `i` at a rate, cut: (N, T, ...) rotations, root, contacts; the last piece ends with the recording, and
-    the mask says which of its frames are new."""
-    arrays = store.read(i, ("rotations", "root", "contacts"))
-    last = len(arrays["root"]) - 1
+def pieces(store: Store, i: int, fps: float, frames: int) -> tuple[Tensor, Tensor, Tensor, Mask]:
+    """Recording `i` at a rate, cut: pose, root and contacts (N, T, ...) as of `draw_clips`; the last piece ends with the
+    recording, and the mask says which of its frames are new."""
+    has = store.has(i)
+    fields = ["rotations", "root"] if "rotations" in has else ["joints"]
+    arrays = {k: np.asarray(v) for k, v in store.read(i, fields + ["contacts"] * ("contacts" in has)).items()}
+    last = len(arrays[fields[0]]) - 1
     at = np.arange(0, last + 1e-6, float(store.fps[i]) / fps)
     low = np.minimum(at.astype(int), last)
     high, share = np.minimum(low + 1, last), (at - low).astype(np.float32)
@@ -107,14 +112,19 @@ def pieces(store: Store, i: int, fps: float, frames: int) -> tuple[torch.Tensor,
     starts = [*range(0, len(at) - length, length), len(at) - length]
     index = np.array(starts)[:, None] + np.arange(length)
     done = np.array([0, *(s + length for s in starts[:-1])])
-    out: list[torch.Tensor] = []
-    for name in ("rotations", "root", "contacts"):
-        x = np.asarray(arrays[name])
+
+    def cut(name: str) -> Tensor:
+        x = arrays[name]
         u = share.reshape(-1, *(1,) * (x.ndim - 1))
         x = x[low] * (1 - u) + x[high] * u
         x = x / np.linalg.norm(x, axis=-1, keepdims=True) if name == "rotations" else x
-        out.append(torch.from_numpy(x[index].astype(np.float32)))
-    return out[0], out[1], out[2], index >= done[:, None]
+        return torch.from_numpy(x[index].astype(np.float32))
+
+    contacts = cut("contacts") if "contacts" in arrays else torch.zeros(len(starts), length, 0)
+    if "rotations" in arrays:
+        return cut("rotations"), cut("root"), contacts, index >= done[:, None]
+    joints = cut("joints")
+    return joints - joints[:, :, :1], joints[:, :, 0], contacts, index >= done[:, None]
 
 
 def _errors(
