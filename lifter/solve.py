@@ -130,6 +130,8 @@ def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotatio
                 # An aimed bone runs along its rest direction exactly; only its length is measured.
                 rest = skeleton.rest[j] - skeleton.rest[parent]
                 offsets[j] = normalize(rest) * np.median(np.linalg.norm(local, axis=-1))
+    if not skeleton.symmetric:  # a hand has no sides
+        return offsets
     flipped = offsets[skeleton.mirror] * np.array([-1.0, 1.0, 1.0])
     return (offsets + flipped) / 2
 
