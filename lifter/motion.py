@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Lens
-from .contacts import MODES, find_contacts, parse_edits
+from .contacts import MODES, believable, edited, find_contacts, parse_edits
 from .errors import MotionliftError
 from .lock import lock_feet
 from .rotation import continuous, matrix_to_quat
@@ -106,15 +106,17 @@ def solve_people(
     """Solve everybody anew, on one floor, before one static camera."""
     axes = _gravity(people)
     bodies = [_solve_body(person, skeleton, fps, axes, settings) for person in people]
-    shots = [
-        _shot(person, body, lens, skeleton, layout, fps, axes) for person, body in zip(people, bodies, strict=True)
-    ]
-    paths = [root_path(shot) for shot in shots]
-    floor = _common_floor(shots, paths)
-    if len(people) > 1:
-        paths = [root_path(shot, floor) for shot in shots]
+    shots = [_shot(*both, lens, skeleton, layout, fps, axes) for both in zip(people, bodies, strict=True)]
+    roots, floor = _paths(shots)
+    if settings.contacts == "auto":
+        bodies = [
+            _with_believable_contacts(*each, floor, skeleton, settings)
+            for each in zip(people, bodies, shots, roots, strict=True)
+        ]
+        shots = [_shot(*both, lens, skeleton, layout, fps, axes) for both in zip(people, bodies, strict=True)]
+        roots, floor = _paths(shots)
     out: list[Person] = []
-    for person, body, shot, (root, _) in zip(people, bodies, shots, paths, strict=True):
+    for person, body, shot, root in zip(people, bodies, shots, roots, strict=True):
         joints = shot.relative + root[:, None] - [0, 0, floor]
         rotations = body.rotations
         if settings.foot_lock:
@@ -218,6 +220,25 @@ def _shot(person: Person, body: _Body, lens: Lens, skeleton: Skeleton, layout: s
         feet=relative[:, [skeleton.joint(n) for n in feet]],
         contact=body.contact[:, [FEET.index(n) for n in feet]],
     )
+
+
+def _paths(shots: list[Shot]) -> tuple[list[Array], float]:
+    """(T, 3) path of everybody's root, and the height of the one floor under them."""
+    paths = [root_path(shot) for shot in shots]
+    floor = _common_floor(shots, paths)
+    if len(shots) > 1:
+        paths = [root_path(shot, floor) for shot in shots]
+    return [root for root, _ in paths], floor
+
+
+def _with_believable_contacts(
+    person: Person, body: _Body, shot: Shot, root: Array, floor: float, skeleton: Skeleton, settings: SolveSettings
+) -> _Body:
+    """The body with contacts that agree with where its feet are; what the user said stays."""
+    columns = [i for i, n in enumerate(FEET) if n in skeleton.joint_names]
+    contact = np.zeros_like(body.contact)
+    contact[:, columns] = believable(shot.contact, root[:, None] + shot.feet, floor, shot.valid, shot.fps)
+    return replace(body, contact=edited(contact, shot.valid, parse_edits(settings.contact_edits), person.frames))
 
 
 def _common_floor(shots: list[Shot], paths: list[tuple[Array, float | None]]) -> float:
