@@ -61,7 +61,7 @@ class SolveSettings:
         foot_lock: Pin feet that stand to the floor.
     """
 
-    height: float = field(default=1.70, metadata={"range": (0.3, 3.0), "unit": "m"})
+    height: float = field(default=1.70, metadata={"range": (0.05, 3.0), "unit": "m"})
     smoothing: Literal["spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"] = field(
         default="spline", metadata={"choices": SMOOTHING_TEXTS}
     )
@@ -75,7 +75,7 @@ class SolveSettings:
     foot_lock: bool = True
 
     def __post_init__(self) -> None:
-        if not 0.3 <= self.height <= 3.0:
+        if not 0.05 <= self.height <= 3.0:
             raise MotionliftError(
                 f"A performer {self.height} m tall is not possible", "Give the height in metres, such as 1.75"
             )
@@ -119,7 +119,7 @@ def solve_people(
         rotations = body.rotations
         if settings.foot_lock:
             joints, rotations = _lock(skeleton, joints, rotations, body.offsets, shot, fps)
-        out.append(_solved(person, body, joints, rotations, shot.contact, axes, floor))
+        out.append(_solved(person, body, joints, rotations, axes, floor))
     return Camera(lens.K, axes, axes @ np.array([0, 0, floor])), tuple(out)
 
 
@@ -235,14 +235,12 @@ def _lock(
 ) -> tuple[Array, Array]:
     """(T, J, 3) joints and (T, B, 3, 3) rotations with the feet held."""
     locked = lock_feet(skeleton, joints, offsets, shot.contact, shot.valid, fps)
-    locked = bend_limbs(skeleton, locked, rotations, offsets)
+    locked = bend_limbs(skeleton, locked, rotations, offsets, exact=True)
     rotations = solve_rotations(skeleton, locked, fps)
     return forward_kinematics(skeleton, rotations, offsets) + locked[:, :1], rotations
 
 
-def _solved(
-    person: Person, body: _Body, joints: Array, rotations: Array, contact: Flags, axes: Array, floor: float
-) -> Person:
+def _solved(person: Person, body: _Body, joints: Array, rotations: Array, axes: Array, floor: float) -> Person:
     """The person with the solved arrays, NaN in gaps."""
     camera = (joints + [0, 0, floor]) @ axes.T
     quaternions = continuous(matrix_to_quat(rotations))
@@ -251,7 +249,7 @@ def _solved(
         array[person.state == GAP] = np.nan
     return replace(
         person,
-        stands=contact,
+        stands=body.contact,
         outlier=body.outlier,
         joints_camera=camera.astype(np.float32),
         joints_world=world.astype(np.float32),

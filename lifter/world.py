@@ -150,7 +150,8 @@ def _risen(heights: Array, flights: list[tuple[int, int]]) -> Flags:
     """(T,) frames of those flights in which (T, F) points of the feet are off the floor."""
     in_air = np.zeros(len(heights), bool)
     for start, stop in flights:
-        in_air[start:stop] = float(np.median(heights[start:stop].min(1))) > RISE
+        lower: Array = heights[start:stop].min(1)
+        in_air[start:stop] = float(np.median(lower)) > RISE
     return in_air
 
 

@@ -126,7 +126,7 @@ class RunConfig:
     """One training run.
 
     Attributes:
-        skeleton: for `describe` and for checks; data of another skeleton is refused.
+        skeleton: name or path of the data's skeleton; a store of another one is refused. Any if it is empty.
         steps, batch: optimiser steps, and clips in each.
         epochs: passes over all windows, in place of `steps`; of `pairs` alone. 0 counts in steps.
         shards: independent parts of a batch. Any number of processes that divides it gives the same run.
@@ -139,7 +139,7 @@ class RunConfig:
     network: NetworkConfig
     data: MotionData | PairData
     about: str = ""
-    skeleton: str = "body"
+    skeleton: str = ""
     losses: LossWeights = field(default_factory=LossWeights)
     optimiser: Optimiser = field(default_factory=Optimiser)
     pretraining: Pretraining | None = None
