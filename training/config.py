@@ -104,7 +104,7 @@ class Optimiser:
     warmup: int = 0
     floor: float = 0.02
     decay: float = 0.99
-    decay_steps: int = 1000
+    decay_steps: int = 0
     clip: float = 1.0
     layer_decay: float = 0.9
     backbone: float = 0.5
@@ -162,6 +162,9 @@ class RunConfig:
         for name, low in {"steps": 1, "batch": 1, "shards": 1, "save_every": 1, "log_every": 1}.items():
             if getattr(self, name) < low:
                 raise MotionliftError(f"{name} is {getattr(self, name)}", f"Give at least {low}")
+        o = self.optimiser
+        if o.schedule == "exponential" and o.decay_steps < 1 and not self.epochs:
+            raise MotionliftError("optimiser.decay_steps is not given", "Say after how many steps the rate decays")
         if self.epochs and isinstance(self.data, MotionData):
             raise MotionliftError("epochs: motion that is filmed anew has none", "Give steps")
         if self.batch % self.shards:

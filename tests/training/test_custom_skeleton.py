@@ -1,4 +1,4 @@
-"""The steps of docs/custom-skeleton.md, by the commands it names: skeleton, BVH, map, store, network, checkpoint, capture."""
+"""The steps of docs/custom-skeleton.md by the commands it names: skeleton, BVH, map, store, checkpoint, capture."""
 
 from __future__ import annotations
 
