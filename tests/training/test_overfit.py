@@ -22,8 +22,10 @@ from training.module import Lifting  # noqa: E402
 from training.synthetic import film  # noqa: E402
 
 CLIPS, FRAMES = 8, 9
-JOINTS = ("pelvis", "chest", "head", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "l_shoulder", "l_elbow",
-          "l_wrist", "r_shoulder", "r_elbow", "r_wrist")  # fmt: skip
+JOINTS = (
+    "pelvis", "chest", "head", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "l_shoulder", "l_elbow",
+    "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+)  # fmt: skip
 STEPS = int(os.environ.get("MOTIONLIFT_OVERFIT_STEPS", "1500"))
 
 
