@@ -151,7 +151,10 @@ def _floor(rig: RigSpec, mapping: Mapping, at: _Joints, up: Array, axes: Array) 
             for bone in mapping.bones.get(f"{side}_{slot}", ()):
                 points += [rig.heads[rig.index(bone)], rig.tails[rig.index(bone)]]
     if not points:
-        points = [p for s in SIDES if (p := at.tail(f"{s}_shin")) is not None] or [rig.heads[0]]
+        points = [p for s in SIDES if (p := at.tail(f"{s}_shin")) is not None]
+    if not points:
+        # A bust or a ghost floats above the ground of its own file.
+        return min(0.0, float(rig.heads[0] @ up)) if float(at.need("pelvis") @ up) > 1e-6 else float(rig.heads[0] @ up)
     heights = np.array(points) @ up
     low, size = float(heights.min()), float(at.need("pelvis") @ up - heights.min())
     return 0.0 if -0.03 * size < low < 0.12 * size else low
