@@ -153,8 +153,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = [
         f"Bare: {BONES} bones x 4 channels x {FRAMES:,} frames written with `foreach_set`, and nothing else.",
         "put_on_rig: reads the rig, retargets a take with fingers, locks its feet and keys it; the aim is at most",
-        "2 x bare. Core: the part of it that knows no Blender. Seconds, the best of five in turn; key reduction and the",
-        "slow ways once.",
+        "2 x bare. Core: the part of it that knows no Blender. Seconds, the best of five in turn; key reduction and",
+        "the slow ways once.",
         "",
         "| Blender | bones, curves | bare | the same curves bare | core | put_on_rig | to bare | to the same curves | "
         "finding the mapping too | keys reduced (0.5°, 2 mm) |",

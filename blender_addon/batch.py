@@ -104,7 +104,9 @@ class Batch(bpy.types.Operator):
             try:
                 started.extend(start_batch(context))
             except OSError as error:
-                raise UserError("The folder for exported files cannot be made", "Choose another one", str(error)) from error
+                raise UserError(
+                    "The folder for exported files cannot be made", "Choose another one", str(error)
+                ) from error
             return f"{len(started)} clips to capture"
 
         done = perform(self, "batch", work)

@@ -51,7 +51,9 @@ def build_parser() -> argparse.ArgumentParser:
     capture.set_defaults(run=run_capture)
     retarget = commands.add_parser("retarget", help="a take onto a rig")
     retarget.add_argument("take", type=Path, metavar=f"NAME{TAKE}")
-    retarget.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=".blend, .fbx, .glb, .bvh, .usd")
+    retarget.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FILE", help=".blend, .fbx, .glb, .bvh, .usd"
+    )
     add_retarget_arguments(retarget, rig_required=True)
     retarget.set_defaults(run=run_retarget)
     batch = commands.add_parser("batch", help="every video of a folder, and each onto a rig")

@@ -127,9 +127,7 @@ class MotionliftCapture(bpy.types.PropertyGroup):
         "(preferences)",
         items=checkpoint_items,
     )
-    people: IntProperty(
-        name="People", default=1, min=1, max=8, description="How many people to follow; one is fastest"
-    )
+    people: IntProperty(name="People", default=1, min=1, max=8, description="How many people to follow; one is fastest")
 
 
 class MotionliftTake(bpy.types.PropertyGroup):
@@ -204,7 +202,9 @@ class MotionliftBatch(bpy.types.PropertyGroup):
             ("file", "This File", "Every movie clip in this .blend"),
         ),
     )
-    folder: StringProperty(name="Folder", description="The folder with video files", subtype="DIR_PATH", options=RELATIVE)
+    folder: StringProperty(
+        name="Folder", description="The folder with video files", subtype="DIR_PATH", options=RELATIVE
+    )
     retarget: BoolProperty(
         name="Retarget", default=True, description="Put each take on the rig of the Retarget panel, as an action"
     )
@@ -246,9 +246,7 @@ class MotionliftSettings(bpy.types.PropertyGroup):
     solve: PointerProperty(type=MotionliftSolve)
     takes: CollectionProperty(type=MotionliftTake, name="Takes")
     take: IntProperty(
-        name="Active Take",
-        description="The take that is previewed, solved and retargeted",
-        update=_redraw_overlay,
+        name="Active Take", description="The take that is previewed, solved and retargeted", update=_redraw_overlay
     )
     match_time: BoolProperty(
         name="Scene Rate and Range",

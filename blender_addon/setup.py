@@ -11,10 +11,10 @@ import bpy
 
 from .capture import jobs
 from .capture.jobs import Ending, Task
-from .environment.devices import find_device
+from .environment.devices import find_device, fitting_plan
 from .environment.folder import ADDON
 from .environment.jobs import check_job, install_job, remove_job
-from .environment.plan import Plan, SetupError, make_plan
+from .environment.plan import Plan, SetupError
 from .errors import UserError
 from .notices import Notice, clear, perform, show
 from .preferences import preferences
@@ -24,9 +24,8 @@ from .worker.messages import Done, Failed, Job
 @cache
 def wanted_plan(device: str) -> Plan | SetupError:
     """What would be installed for the device of the preferences, or why nothing can be."""
-    variant = "cpu" if device == "cpu" else find_device(_renderer()).variant
     try:
-        return make_plan(variant, ADDON)
+        return fitting_plan(device, find_device(_renderer()), ADDON)
     except SetupError as error:
         return error
 
@@ -41,10 +40,10 @@ def _renderer() -> str:
     return str(gpu.platform.renderer_get())
 
 
-@cache
 def device_text() -> str:
-    """A sentence on what was found."""
-    return find_device(_renderer()).explanation
+    """What was found, and what is chosen for it."""
+    plan = wanted_plan(preferences().device)
+    return plan.reason if isinstance(plan, Plan) else str(plan)
 
 
 def _start(kind: str, job: Job) -> Task:
@@ -56,7 +55,10 @@ def _start(kind: str, job: Job) -> Task:
     def finish(_task: Task, ending: Ending) -> None:
         if isinstance(ending, Done):
             clear("capture")
-            show("setup", Notice("INFO", {"install": "Ready to capture", "check": "All is well", "remove": "Removed"}[kind]))
+            show(
+                "setup",
+                Notice("INFO", {"install": "Ready to capture", "check": "All is well", "remove": "Removed"}[kind]),
+            )
 
     return jobs.start(Task(job, "Setting up", "setup", bpy.context.scene.session_uid, finish, "setup"))
 

@@ -34,8 +34,8 @@ class TakeBone:
 @dataclass(frozen=True)
 class TakePerson:
     """One person: frame numbers (T,), state (T,), joints (T, J, 3) metres and rotations (T, B, 4) in the scene, (T, 4)
-    probability that left heel, left toe, right heel, right toe touch the ground, and (J, 3) rest offsets of each joint
-    from its parent joint."""
+    probability that left heel, left toe, right heel, right toe touch the ground (1 or 0 once it is solved), and (J, 3)
+    rest offsets of each joint from its parent joint."""
 
     frames: NDArray[np.int32]
     state: NDArray[np.uint8]
@@ -60,6 +60,13 @@ class TakeFile:
     R: NDArray[np.float64]
     t: NDArray[np.float64]
     people: tuple[TakePerson, ...]
+
+
+def _person(arrays: dict[str, NDArray[Any]], key: str) -> TakePerson:
+    values = {f: arrays[f"{key}/{f}"] for f in TakePerson.__dataclass_fields__}
+    # Feet stand as they were solved, with what the user said of them; the network's word is for takes without.
+    values["contact"] = arrays.get(f"{key}/stands", values["contact"]).astype(np.float32)
+    return TakePerson(**values)
 
 
 def read_take(path: Path) -> TakeFile:
@@ -102,10 +109,7 @@ def read_take(path: Path) -> TakeFile:
             K=arrays["camera/K"],
             R=arrays["camera/R"],
             t=arrays["camera/t"],
-            people=tuple(
-                TakePerson(**{f: arrays[f"people/{i}/{f}"] for f in TakePerson.__dataclass_fields__})
-                for i in range(len(people))
-            ),
+            people=tuple(_person(arrays, f"people/{i}") for i in range(len(people))),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise TakeError(f"{path}: damaged: {error}. Capture the clip again.") from error

@@ -1,14 +1,14 @@
 """The whole way from footage to a take; reads top to bottom like the arrow in docs/architecture.md.
 
-footage -> detect -> track -> lift -> solve (smooth, rotations, root path, gravity, floor) -> take
+footage -> detect -> track -> lift -> solve (motion.py) -> take
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,39 +19,15 @@ from .detect import Detection, Detector, load_detector
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
 from .lift import lift
-from .rotation import continuous, matrix_to_quat
-from .skeleton import FEET, Skeleton, keypoints_to_joints, layout_keypoints
-from .smooth import runs, smooth
-from .solve import bend_limbs, check_solvable, forward_kinematics, solve_offsets, solve_rotations, standing_height
-from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
+from .motion import SolveSettings, solve_people
+from .skeleton import keypoints_to_joints, layout_keypoints
+from .smooth import runs
+from .solve import check_solvable
+from .take import FILLED, GAP, SEEN, VERSION, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
-from .world import floor_height, mean_direction, root_path, scene_axes
-
-Array = NDArray[np.float64]
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0 where unknown)."""
-
-
-@dataclass(frozen=True)
-class SolveSettings:
-    """What `solve` offers; kept in the take's header. Blender's Solve panel is made from this (describe_settings.py).
-
-    Attributes:
-        height: The performer's standing height; scales the whole take.
-        smoothing: The filter that takes jitter out.
-        strength: Of the smoothing: 0 none, 1 most.
-    """
-
-    height: float = field(default=1.70, metadata={"range": (0.3, 3.0), "unit": "m"})
-    smoothing: Literal["butterworth", "one_euro", "gaussian"] = "butterworth"
-    strength: float = field(default=0.4, metadata={"range": (0.0, 1.0)})
-
-    def __post_init__(self) -> None:
-        if not 0.3 <= self.height <= 3.0:
-            raise MotionliftError(
-                f"A performer {self.height} m tall is not possible", "Give the height in metres, such as 1.75"
-            )
 
 
 def capture(
@@ -62,9 +38,10 @@ def capture(
     height: float | None = None,
     start: float | None = None,
     end: float | None = None,
-    detector: str = "mediapipe",
+    detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
+    device: str = "auto",
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
 ) -> Take:
@@ -75,19 +52,24 @@ def capture(
         focal: focal length in pixels; or fov: angle of view along the longer side in degrees; else assumed.
         height: the performer's height in metres.
         start, end: seconds of the clip to use.
-        detector_options: such as {"people": 3} for several people.
-        detector, checkpoint: names, or the path of the user's own checkpoint.
+        detector: a name, or a detector of the caller's own, which is closed at the end.
+        detector_options: for a detector by name, such as {"people": 3} for several people.
+        checkpoint: a name, or the path of the user's own.
+        device: that the network runs on, "auto", "cpu" or "gpu".
         progress: told of every stage.
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
     """
     settings = settings or SolveSettings()
     settings = settings if height is None else replace(settings, height=height)
-    network = load_checkpoint(checkpoint)
+    network = load_checkpoint(checkpoint, device=device)
     check_solvable(network.skeleton)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
-    with_detector = load_detector(detector, progress, **(detector_options or {}))
+    if isinstance(detector, str):
+        with_detector = load_detector(detector, progress, **(detector_options or {}))
+    else:
+        with_detector = detector
     try:
         times, detections = _detect(footage, with_detector, start, end, progress)
     finally:
@@ -176,7 +158,7 @@ def lift_keypoints(
 def solve(take: Take, settings: SolveSettings) -> Take:
     """Smooth and solve a take again with other settings, from its own arrays: no video is needed."""
     lens = take.header["lens"]
-    camera, people = _solve_people(
+    camera, people = solve_people(
         take.people,
         Lens(lens["focal"], (lens["center"][0], lens["center"][1]), lens["source"]),
         take.skeleton,
@@ -221,7 +203,7 @@ def _lift_and_solve(
         people.append(_lift_person(track, layout, lens, fps, network))
     if progress:
         progress("solve", 0, 1)
-    camera, solved = _solve_people(tuple(people), lens, network.skeleton, layout, fps, settings)
+    camera, solved = solve_people(tuple(people), lens, network.skeleton, layout, fps, settings)
     if progress:
         progress("solve", 1, 1)
     header = {
@@ -252,6 +234,8 @@ def _lift_person(track: Track, layout: str, lens: Lens, fps: float, network: Che
         joints_camera=np.full((frames, joints, 3), np.nan, np.float32),
         joints_world=np.full((frames, joints, 3), np.nan, np.float32),
         rotations=np.full((frames, bones, 4), np.nan, np.float32),
+        stands=np.zeros((frames, 4), bool),
+        outlier=np.zeros((frames, joints), bool),
         offsets=np.zeros((joints, 3), np.float32),
     )
 
@@ -263,50 +247,6 @@ def _states(seen: NDArray[np.bool_], fps: float) -> NDArray[np.uint8]:
         if stop - start <= SHORT_GAP_SECONDS * fps and start > 0 and stop < len(seen):
             state[start:stop] = FILLED
     return state
-
-
-def _solve_people(
-    people: tuple[Person, ...], lens: Lens, skeleton: Skeleton, layout: str, fps: float, settings: SolveSettings
-) -> tuple[Camera, tuple[Person, ...]]:
-    """Smooth each person, turn joints into rotations and bone lengths, and set all on one floor."""
-    turned: list[tuple[Array, Array]] = []
-    seated: list[Array] = []
-    for person in people:
-        shown = person.state != GAP
-        joints = smooth(person.lifted, shown, fps, settings.smoothing, settings.strength)
-        rotations = solve_rotations(skeleton, joints, fps)
-        offsets = solve_offsets(skeleton, joints[shown], rotations[shown])
-        rotations = solve_rotations(skeleton, bend_limbs(skeleton, joints, rotations, offsets), fps)
-        offsets *= settings.height / standing_height(skeleton, offsets)
-        relative = forward_kinematics(skeleton, rotations, offsets)
-        xy, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
-        root = root_path(relative, xy, score, shown, lens, fps)
-        turned.append((rotations, offsets))
-        seated.append(relative + root[:, None])
-    shown = np.concatenate([p.state != GAP for p in people])
-    down = np.concatenate([p.down for p in people])[shown]
-    axes = scene_axes(mean_direction(down, np.ones(len(down))))
-    feet = np.concatenate(seated)[shown][:, [skeleton.joint(n) for n in FEET if n in skeleton.joint_names]] @ axes
-    camera_height = -floor_height(feet[..., 2], np.concatenate([p.contact for p in people])[shown])
-    translation = -axes @ np.array([0, 0, camera_height])
-    out: list[Person] = []
-    for person, (rotations, offsets), joints in zip(people, turned, seated, strict=True):
-        gone = person.state == GAP
-        world = (joints - translation) @ axes
-        quaternions = continuous(matrix_to_quat(axes.T @ rotations))
-        joints = joints.copy()
-        for array in (world, joints, quaternions):
-            array[gone] = np.nan
-        out.append(
-            replace(
-                person,
-                joints_camera=joints.astype(np.float32),
-                joints_world=world.astype(np.float32),
-                rotations=quaternions.astype(np.float32),
-                offsets=offsets.astype(np.float32),
-            )
-        )
-    return Camera(lens.K, axes, translation), tuple(out)
 
 
 def _lens_header(lens: Lens) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The command line: `motionlift capture | animate | demo | doctor`. It alone knows all packages, and imports late."""
+"""The command line: `motionlift capture | solve | animate | demo | doctor`.
+
+It alone knows all packages, and imports late.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import MotionliftError
 
 if TYPE_CHECKING:
+    from .motion import SolveSettings
     from .take import Take
 
 
@@ -41,7 +46,6 @@ def build_parser() -> argparse.ArgumentParser:
     one = commands.add_parser("capture", help="video to a take: what people in it do, in 3D")
     one.add_argument("clip", help="video file, folder of images, or a pattern such as shot/%%04d.png")
     one.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.take.npz")
-    one.add_argument("--height", type=float, help="the performer's height in metres, such as 1.75")
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
@@ -49,9 +53,14 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
     one.add_argument("--detector", default="mediapipe")
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
-    one.add_argument("--smoothing", default="butterworth", choices=("butterworth", "one_euro", "gaussian"))
-    one.add_argument("--strength", type=float, default=0.4, help="of the smoothing: 0 none, 1 most (default 0.4)")
+    add_solving(one)
     one.set_defaults(run=run_capture)
+
+    five = commands.add_parser("solve", help="smooth and solve a take again with other settings, without the video")
+    five.add_argument("take", type=Path, metavar="NAME.take.npz")
+    five.add_argument("-o", "--out", type=Path, metavar="NAME.take.npz", help="default: the take itself")
+    add_solving(five)
+    five.set_defaults(run=run_solve)
 
     add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
 
@@ -62,6 +71,55 @@ def build_parser() -> argparse.ArgumentParser:
     four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
     four.set_defaults(run=run_doctor)
     return parser
+
+
+def add_solving(command: argparse.ArgumentParser) -> None:
+    """Options of solving; what is not given stays as it is, or at its default."""
+    solving = command.add_argument_group("solving")
+
+    def option(name: str, **more: Any) -> None:
+        solving.add_argument(f"--{name.replace('_', '-')}", dest=name, default=argparse.SUPPRESS, **more)
+
+    option("height", type=float, metavar="M", help="the performer's height in metres, such as 1.75")
+    option("smoothing", choices=("spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"))
+    option("strength", type=float, metavar="X", help="of the smoothing: 0 none, 1 most (default 0.4)")
+    for part in ("torso", "head", "arms", "legs"):
+        option(part, type=float, metavar="X", help="factor on the strength there, 0 to 2")
+    option("contacts", choices=("auto", "always", "never"), help="whether feet stand: auto asks the network")
+    solving.add_argument(
+        "--contact",
+        dest="contact_edits",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="FOOT:FIRST-LAST=on|off",
+        help="your own word on a foot (left, right or both) over a range of frames; may be given again",
+    )
+    option("foot_lock", action=argparse.BooleanOptionalAction, help="pin feet that stand to the floor")
+
+
+def given_settings(args: argparse.Namespace, before: dict[str, Any] | None = None) -> SolveSettings:
+    """Settings of a take or the defaults, with what the command line says."""
+    from .motion import SolveSettings
+
+    names = {f.name for f in fields(SolveSettings)}
+    given = {k: v for k, v in {**(before or {}), **vars(args)}.items() if k in names}
+    if isinstance(given.get("contact_edits"), list):
+        given["contact_edits"] = ", ".join(given["contact_edits"])
+    return SolveSettings(**given)
+
+
+def run_solve(args: argparse.Namespace) -> int:
+    from .capture import solve
+    from .take import load_take, save_take
+
+    out = args.out or args.take
+    check_writable(out)
+    take = load_take(args.take)
+    take = solve(take, given_settings(args, take.header["settings"]))
+    save_take(take, out)
+    say(describe(take))
+    say(f"wrote {out}")
+    return 0
 
 
 def add_animate(two: argparse.ArgumentParser) -> None:
@@ -95,17 +153,16 @@ def add_animate(two: argparse.ArgumentParser) -> None:
 
 
 def run_capture(args: argparse.Namespace) -> int:
-    from .capture import SolveSettings, capture
+    from .capture import capture
     from .take import save_take
 
     check_writable(args.out)
-    settings = SolveSettings(smoothing=args.smoothing, strength=args.strength)
+    settings = given_settings(args)
     with Bar() as bar:
         take = capture(
             args.clip,
             focal=args.focal,
             fov=args.fov,
-            height=args.height,
             start=args.start,
             end=args.end,
             detector=args.detector,

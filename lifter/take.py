@@ -54,6 +54,8 @@ class Person:
         joints_camera, joints_world: (T, J, 3) solved joints, metres.
         rotations: (T, B, 4) solved rotation of each bone relative to the rest pose, scene space, (w, x, y, z).
         offsets: (J, 3) rest offset of each joint from its parent, in the performer's proportions, metres.
+        stands: (T, 4) which of these heels and toes were solved as standing.
+        outlier: (T, J) lifted joints that were taken for wrong and replaced.
     """
 
     frames: NDArray[np.int32]
@@ -70,6 +72,8 @@ class Person:
     joints_world: NDArray[np.float32]
     rotations: NDArray[np.float32]
     offsets: NDArray[np.float32]
+    stands: NDArray[np.bool_]
+    outlier: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,8 @@ def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Perso
         "joints_world": ((t, j, 3), "f"),
         "rotations": ((t, b, 4), "f"),
         "offsets": ((j, 3), "f"),
+        "stands": ((t, 4), "b"),
+        "outlier": ((t, j), "b"),
     }
     values: dict[str, Any] = {}
     for name, (shape, kind) in shapes.items():

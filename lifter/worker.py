@@ -135,6 +135,8 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    report = Progress(send)
+    report("start", 0, 0)
     from .capture import SolveSettings, capture
     from .take import save_take
 
@@ -146,7 +148,6 @@ def _capture(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     settings = _check_settings(given.get("settings", {}), {**of_solve, **own})
     output = _writable(given["output"])
     solving = SolveSettings(**{n: v for n, v in settings.items() if n in of_solve and n not in own})
-    report = Progress(send)
     options = {n: v for n, v in settings.items() if n in own}
     take = capture(given["footage"], settings=solving, progress=report, **options)
     report("save", 0, 1)
@@ -194,14 +195,16 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         packages[module] = str(getattr(found, "__version__", "")) or _version(module)
         if module == "onnxruntime":
             providers = list(found.get_available_providers())
+    device = ""
     checkpoints = sorted(p.stem for p in CHECKPOINTS.glob("*.onnx"))
     if not checkpoints:
         missing.append(f"the shipped checkpoint body.onnx in {CHECKPOINTS}")
     if thorough and not missing:
         from .checkpoint import load_checkpoint
+        from .device import device_name
 
         try:
-            load_checkpoint()
+            device = device_name(load_checkpoint().session)
             load_detector().close()
         except MotionliftError as error:
             missing.append(str(error))
@@ -211,6 +214,7 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
         "version": import_module("lifter").__version__,
         "packages": packages,
         "providers": providers,
+        "device": device,
         "detectors": list(DETECTORS),
         "checkpoints": checkpoints,
         "pose_model": is_whole(cache_folder() / BUNDLE),

@@ -46,7 +46,8 @@ class MotionData:
         short_share: in this share of the steps clips are shorter, down to one frame, and as many more.
         noise: 0 gives clean 2D and the true lens, 1 a detector's errors.
         spread: how far the proportions of people spread.
-        layout: 2D layout of the clips, drawn at random for each if empty.
+        layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
+            at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.
     """
 
@@ -87,7 +88,7 @@ class PairData:
 @dataclass(frozen=True)
 class Optimiser:
     """AdamW, and how its rate changes: linear warm-up, then a cosine down to `floor` times the rate, or a factor
-    `decay` each `decay_steps`.
+    `decay` each `decay_steps` (each epoch if they are 0 and the run counts in epochs).
 
     Attributes:
         clip: largest norm of all gradients together; 0 does not clip.
@@ -117,7 +118,7 @@ class Pretraining:
     learning_rate: float = 5e-4
     weight_decay: float = 0.05
     batch: int = 16
-    masks: PretrainConfig = PretrainConfig()
+    masks: PretrainConfig = field(default_factory=PretrainConfig)
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class RunConfig:
     Attributes:
         skeleton: for `describe` and for checks; data of another skeleton is refused.
         steps, batch: optimiser steps, and clips in each.
+        epochs: passes over all windows, in place of `steps`; of `pairs` alone. 0 counts in steps.
         shards: independent parts of a batch. Any number of processes that divides it gives the same run.
         ema: share that the average of the weights keeps of itself in a step; the average is what is exported.
         validate_every, save_every: in steps; 0 never validates.
@@ -138,10 +140,11 @@ class RunConfig:
     data: MotionData | PairData
     about: str = ""
     skeleton: str = "body"
-    losses: LossWeights = LossWeights()
-    optimiser: Optimiser = Optimiser()
+    losses: LossWeights = field(default_factory=LossWeights)
+    optimiser: Optimiser = field(default_factory=Optimiser)
     pretraining: Pretraining | None = None
     steps: int = 10000
+    epochs: int = 0
     batch: int = 64
     shards: int = 1
     ema: float = 0.999
@@ -159,6 +162,8 @@ class RunConfig:
         for name, low in {"steps": 1, "batch": 1, "shards": 1, "save_every": 1, "log_every": 1}.items():
             if getattr(self, name) < low:
                 raise MotionliftError(f"{name} is {getattr(self, name)}", f"Give at least {low}")
+        if self.epochs and isinstance(self.data, MotionData):
+            raise MotionliftError("epochs: motion that is filmed anew has none", "Give steps")
         if self.batch % self.shards:
             raise MotionliftError(
                 f"A batch of {self.batch} has no {self.shards} equal shards", "Let shards divide batch"
@@ -268,7 +273,9 @@ def _read_dataclass(kind: type, value: Any, where: str) -> Any:
         needed = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if needed and f.name not in given:
             raise MotionliftError(f"{where}: {f.name!r} is missing", "Add it")
-    return kind(**{k: read(hints[k], v, f"{where}: {k}" if ":" not in where else f"{where}.{k}") for k, v in given.items()})
+    return kind(
+        **{k: read(hints[k], v, f"{where}: {k}" if ":" not in where else f"{where}.{k}") for k, v in given.items()}
+    )
 
 
 def _read_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

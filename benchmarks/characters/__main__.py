@@ -23,6 +23,7 @@ from blender_addon.take_file import TakeFile, read_take
 from lifter.footage import open_footage, read_frames
 from tests.blender_addon.armatures import add_armature
 
+from . import rigify
 from .cast import CAST, Character, into, make_rig, placed
 from .figure import Figure, make_figure
 
@@ -101,9 +102,12 @@ def cast(who: Character, take: TakeFile) -> Actor:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.render.fps = round(take.fps)
-    built = make_rig(who)
+    if who.family == "rigify":
+        armature, built = rigify.generate(who)
+    else:
+        built = make_rig(who)
+        armature = add_armature(placed(built.rig, who))
     figure = make_figure(built.rig, built.truth, who.looks)
-    armature = add_armature(placed(built.rig, who))
     _dress(figure, armature, who)
     report = put_on_rig(take, armature)
     _stage(scene)

@@ -143,9 +143,7 @@ def capture_options(settings: Any) -> dict[str, Any]:
 def told(entry: Any) -> str:
     """A take in a sentence."""
     who = "1 person" if entry.people == 1 else f"{entry.people} people"
-    return (
-        f"{entry.name}: {who} in {entry.frames} frames, coverage {entry.coverage:.0%}, confidence {entry.confidence:.0%}"
-    )
+    return f"{entry.name}: {who} in {entry.frames} frames, coverage {entry.coverage:.0%}, confidence {entry.confidence:.0%}"
 
 
 class Solve(bpy.types.Operator):
@@ -202,9 +200,7 @@ class Cancel(bpy.types.Operator):
     bl_label = "Cancel"
     bl_options = {"REGISTER"}
 
-    setup: BoolProperty(
-        options={"HIDDEN", "SKIP_SAVE"}, description="Stop setting up packages, and not the captures"
-    )
+    setup: BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Stop setting up packages, and not the captures")
     first: BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Only what is running, and not what waits")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Which device networks could run on here, and so which ONNX Runtime to install. Looks at files only: quick."""
+"""Which GPU is here, and so which ONNX Runtime to install. Looks at files only: quick."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from .plan import Plan, make_plan
 
 CUDA_DRIVER = 580
 """NVIDIA's first driver that runs CUDA 13, which onnxruntime-gpu is built for."""
@@ -20,13 +22,40 @@ class Device:
 
     Attributes:
         name: such as "NVIDIA H200" or "CPU".
-        variant: of the environment (plan.VARIANTS).
-        explanation: a sentence or two: what was found and what is chosen for it.
+        variant: of the environment (plan.VARIANTS) that makes use of it.
+        text: a sentence on it, without a full stop.
     """
 
     name: str
     variant: str
-    explanation: str
+    text: str
+
+
+def fitting_plan(wish: str, device: Device, bundles: Path | None) -> Plan:
+    """What to install here, with its `reason`.
+
+    "auto" takes what the extension brings along, else DirectML where that is the device's, as it is small. CUDA is
+    not downloaded unasked: it is twelve times as large as all the rest, and of a capture's time the shipped network
+    takes a few hundredths on the CPU.
+
+    Args:
+        wish: "auto", "cpu" or "gpu".
+        bundles: as in `make_plan`.
+    Raises:
+        SetupError: nothing fits this platform and Python.
+    """
+    plain = make_plan("cpu", bundles)
+    if device.variant == "cpu":
+        return replace(plain, reason=f"{device.text}.")
+    whole = make_plan(device.variant, bundles)
+    if wish == "gpu" or (wish == "auto" and device.variant == "directml" and not plain.bundle):
+        return replace(whole, reason=f"{device.text}.")
+    if wish == "cpu":
+        return replace(plain, reason=f"{device.text}, but the CPU was chosen.")
+    more = f"choose GPU as device to have it, with {whole.download_megabytes} MB to download"
+    return replace(
+        plain, reason=f"{device.text}. For the network that comes with Motionlift the CPU is enough; {more}."
+    )
 
 
 def find_device(renderer: str = "") -> Device:
@@ -49,7 +78,7 @@ def _apple(machine: str) -> Device:
 
 def _windows(has_cuda: bool, renderer: str) -> Device:
     if has_cuda:
-        return Device(renderer or "NVIDIA GPU", "cuda", f"{renderer or 'An NVIDIA GPU'}: CUDA uses it")
+        return Device(renderer or "NVIDIA GPU", "cuda", f"{renderer or 'An NVIDIA GPU'}: CUDA can use it")
     name = renderer or "GPU"
     return Device(name, "directml", f"{name}: DirectML uses any GPU that Windows knows")
 
@@ -66,4 +95,4 @@ def _linux(proc: Path) -> Device:
     if number and int(number[1]) < CUDA_DRIVER:
         old = f"its driver {number[1]} is older than {CUDA_DRIVER}, which CUDA 13 needs"
         return Device(name, "cpu", f"{name}: {old}; networks run on the CPU")
-    return Device(name, "cuda", f"{name}: CUDA uses it")
+    return Device(name, "cuda", f"{name}: CUDA can use it")

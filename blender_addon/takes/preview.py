@@ -99,5 +99,3 @@ def _object_mode(scene: Any) -> Generator[None]:
     if active is not None and active.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
     yield
-
-

@@ -53,7 +53,9 @@ def draw_capture(layout: Any, context: Any) -> None:
     settings = context.scene.motionlift
     if not jobs.environment_state().ready:
         box = layout.box()
-        draw_text(box, "Capturing needs packages of its own. Set Up shows which, and asks.", characters(context), "INFO")
+        draw_text(
+            box, "Capturing needs packages of its own. Set Up shows which, and asks.", characters(context), "INFO"
+        )
         draw_environment(box, full=False)
         draw_notices(box, context, "setup")
     column = layout.column()
@@ -65,7 +67,9 @@ def draw_capture(layout: Any, context: Any) -> None:
         column.prop(preferences(), "device")
     row = layout.row()
     row.scale_y = 1.5
-    row.operator("motionlift.capture", icon="OUTLINER_OB_ARMATURE", text="Capture" if not jobs.tasks() else "Capture Next")
+    row.operator(
+        "motionlift.capture", icon="OUTLINER_OB_ARMATURE", text="Capture" if not jobs.tasks() else "Capture Next"
+    )
     draw_progress(layout)
 
 

@@ -104,7 +104,13 @@ def detail_text(said: Progress | None) -> str:
 
 def duration(seconds: float) -> str:
     whole = round(seconds)
-    return f"{whole} s" if whole < 90 else f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    return (
+        f"{whole} s"
+        if whole < 90
+        else f"{whole // 60} min {whole % 60} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60} min"
+    )
 
 
 def draw_environment(layout: Any, *, full: bool) -> None:

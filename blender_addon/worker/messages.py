@@ -68,7 +68,8 @@ class Progress:
     """How far a stage is.
 
     Attributes:
-        stage: "fetch" (a model), "detect", "lift", "solve", "save".
+        stage: "start", "fetch" (a model), "detect", "lift", "solve", "save"; of setting up "download", "unpack",
+            "check".
         done, total: frames, people or megabytes; total is 0 where unknown.
         rate: done a second, None at the start.
         left_s: seconds until the stage ends, None where unknown.
@@ -184,12 +185,7 @@ def _warned(said: dict[str, Any]) -> Message:
     return Warned(_id(said), _text(said["message"]))
 
 
-_PARSERS = {
-    "progress": _progress,
-    "warning": _warned,
-    "error": _failed,
-    "done": _done,
-}
+_PARSERS = {"progress": _progress, "warning": _warned, "error": _failed, "done": _done}
 
 
 def _id(said: dict[str, Any]) -> int | None:

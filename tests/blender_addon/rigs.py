@@ -169,7 +169,7 @@ FAMILIES: dict[str, Family] = {
         ("lowerarm01.L", "lowerarm02.L"), "wrist.L", ("upperleg01.L", "upperleg02.L"), ("lowerleg01.L", "lowerleg02.L"),
         "foot.L", "toe1-1.L", numbered("finger{}-{{}}.L", 5), between=("pelvis.L",),
         carpals=("", *numbered("metacarpal{}.L", 4)),
-        extra=(("toe2-1.L", "foot.L", (0.10, -0.12, 0.02)), ("toe3-1.L", "foot.L", (0.115, -0.11, 0.02)),
+        extra=(("toe2-1.L", "foot.L", (0.11, -0.12, 0.02)), ("toe3-1.L", "foot.L", (0.128, -0.11, 0.02)),
                ("eye.L", "head", (0.03, -0.09, 1.60)), ("jaw", "head", (0, -0.02, 1.56))),
     ),
     "cmu": Family(

@@ -77,7 +77,7 @@ class TestPlan:
         models = pytest.importorskip("lifter.detect.models")
         model = plan.make_plan("cpu", target=TARGETS[0]).model
         assert (model.file, model.sha256) == (models.WHEEL, models.WHEEL_SHA256)
-        assert install.MODEL == models.BUNDLE
+        assert plan.MODEL == models.BUNDLE
 
     def test_what_does_not_exist_is_said(self) -> None:
         with pytest.raises(SetupError, match="no packages for freebsd-x64-py311"):
@@ -99,7 +99,7 @@ class TestDevices:
         new = devices._linux(self.nvidia(tmp_path / "new", "580"))
         assert (new.name, new.variant) == ("NVIDIA GeForce RTX 4070", "cuda")
         old = devices._linux(self.nvidia(tmp_path / "old", "535"))
-        assert old.variant == "cpu" and "535" in old.explanation
+        assert old.variant == "cpu" and "535" in old.text
 
     def test_open_kernel_modules_say_their_version_otherwise(self, tmp_path: Path) -> None:
         proc = self.nvidia(tmp_path, "580")
@@ -112,8 +112,32 @@ class TestDevices:
     def test_elsewhere(self) -> None:
         assert devices._windows(True, "").variant == "cuda"
         assert devices._windows(False, "Radeon RX 7800").variant == "directml"
-        assert "CoreML" in devices._apple("arm64").explanation and devices._apple("x86_64").variant == "cpu"
+        assert "CoreML" in devices._apple("arm64").text and devices._apple("x86_64").variant == "cpu"
         assert devices.find_device().variant in plan.VARIANTS
+
+    @pytest.mark.parametrize(
+        ("found", "wish", "bundled", "variant"),
+        [
+            ("cpu", "auto", False, "cpu"), ("cpu", "gpu", False, "cpu"),
+            ("cuda", "auto", False, "cpu"), ("cuda", "gpu", False, "cuda"), ("cuda", "gpu", True, "cuda"),
+            ("cuda", "auto", True, "cpu"), ("cuda", "cpu", False, "cpu"),
+            ("directml", "auto", False, "directml"), ("directml", "auto", True, "cpu"),
+            ("directml", "cpu", True, "cpu"),
+        ],
+    )  # fmt: skip
+    def test_the_choice_fits_and_never_needs_the_network_unasked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str, wish: str, bundled: bool, variant: str
+    ) -> None:
+        monkeypatch.setattr(plan, "this_target", lambda: "windows-x64-py311")
+        (tmp_path / "wheels").mkdir()
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / plan.MODEL).touch()
+        for wheel in plan.make_plan("cpu", target="windows-x64-py311").wheels if bundled else ():
+            (tmp_path / "wheels" / wheel.file).touch()
+        chosen = devices.fitting_plan(wish, devices.Device("A GPU", found, "A GPU"), tmp_path)
+        assert chosen.variant == variant and chosen.reason.startswith("A GPU")
+        assert bool(chosen.bundle) == (bundled and variant == "cpu")
+        assert ("MB to download" in chosen.reason) == (wish == "auto" and found != variant)
 
 
 # A small extension
@@ -349,6 +373,8 @@ class TestSettingUp:
 class TestState:
     def test_of_nothing_of_rubbish_and_of_another_python(self, tmp_path: Path) -> None:
         assert read_state(tmp_path / "none").text == "Not set up yet"
+        assert read_state(tmp_path).text == "Not set up yet", "an empty folder is none"
+        (tmp_path / "packages").mkdir()
         assert "damaged" in read_state(tmp_path).text
         for rubbish in ("", "[]", "{}", '{"target": 1, "variant": 2, "wheels": 3, "megabytes": "x"}'):
             (tmp_path / "installed.json").write_text(rubbish)

@@ -302,7 +302,9 @@ def test_folder_that_cannot_be_written(ready: Any, tmp_path: Path) -> None:
 # The environment
 
 
-def test_without_an_environment_the_button_says_why(scene: Any, monkeypatch: pytest.MonkeyPatch, demo_clip: Path) -> None:
+def test_without_an_environment_the_button_says_why(
+    scene: Any, monkeypatch: pytest.MonkeyPatch, demo_clip: Path
+) -> None:
     monkeypatch.delenv("MOTIONLIFT_PYTHON", raising=False)
     bpy.ops.motionlift.open_footage(filepath=str(demo_clip))
     assert not bpy.ops.motionlift.capture.poll()

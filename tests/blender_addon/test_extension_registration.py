@@ -54,7 +54,9 @@ def test_no_module_lies_at_the_top_and_no_path_was_added(scene: Any) -> None:
     import sys
 
     ours = {
-        n for n, m in sys.modules.items() if "user_default/motionlift" in Path(getattr(m, "__file__", "") or "").as_posix()
+        n
+        for n, m in sys.modules.items()
+        if "user_default/motionlift" in Path(getattr(m, "__file__", "") or "").as_posix()
     }
     assert ours and all(n.startswith("bl_ext.user_default.motionlift") for n in ours)
     assert not [p for p in sys.path if "user_default/motionlift" in Path(p).as_posix()]
@@ -157,8 +159,23 @@ def test_later_settings_need_no_new_code(scene: Any) -> None:
     solve = module("solve_settings")
     offered = solve.offered()
     more = [
-        {"name": "feet", "label": "Feet", "kind": "choice", "default": "auto", "choices": ["auto", "never"], "text": "x"},
-        {"name": "floor", "label": "Floor", "kind": "float", "default": None, "optional": True, "unit": "m", "text": "x"},
+        {
+            "name": "feet",
+            "label": "Feet",
+            "kind": "choice",
+            "default": "auto",
+            "choices": ["auto", "never"],
+            "text": "x",
+        },
+        {
+            "name": "floor",
+            "label": "Floor",
+            "kind": "float",
+            "default": None,
+            "optional": True,
+            "unit": "m",
+            "text": "x",
+        },
         {"name": "tries", "label": "Tries", "kind": "int", "default": 3, "range": [1, 9], "text": "x"},
         {"name": "lock", "label": "Lock", "kind": "bool", "default": True, "text": "x"},
     ]

@@ -96,7 +96,8 @@ def test_a_capture_tells_its_progress_and_writes_the_take(captured: tuple[Path, 
     assert (summary["people"], summary["frames"], summary["fps"]) == (1, 30, 30.0)
     assert summary["coverage"] == 1.0 and 0.5 < summary["confidence"] <= 1
     assert {m["type"] for m in before} == {"progress"} and {m["id"] for m in before} == {7}
-    assert next(m["stage"] for m in before if m["done"] == m["total"]) == "detect"
+    stages = list(dict.fromkeys(m["stage"] for m in before))
+    assert stages == ["start", "detect", "lift", "solve", "save"]
     detect = [m for m in before if m["stage"] == "detect"]
     assert detect[-1]["done"] == detect[-1]["total"] == 30 and detect[-1]["rate"] > 0 and detect[-1]["left_s"] == 0
 
@@ -106,11 +107,15 @@ def test_a_take_is_solved_again_in_about_a_second(
 ) -> None:
     begun = time.monotonic()
     job = {"id": 8, "kind": "solve", "take": str(captured[0]), "output": str(tmp_path / "b.take.npz")}
-    done, _ = worker.do({**job, "settings": {"strength": 0.9}})
+    edits = "left:3-9=off"
+    done, _ = worker.do({**job, "settings": {"strength": 0.9, "contact_edits": edits}})
     assert done["type"] == "done" and time.monotonic() - begun < 2
     settings = load_take(tmp_path / "b.take.npz").header["settings"]
     assert settings["strength"] == 0.9
     assert settings["height"] == 1.6, "what is not given stays as the take has it"
+    assert settings["contact_edits"] == edits
+    done, _ = worker.do({**job, "take": str(tmp_path / "b.take.npz"), "settings": {}})
+    assert load_take(tmp_path / "b.take.npz").header["settings"] == settings
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,8 @@ def test_a_take_is_solved_again_in_about_a_second(
         ({"settings": {"strength": "0.5"}}, "Give a number"),
         ({"settings": {"progress": 1}}, "No setting is called 'progress'"),
         ({"settings": {"height": 12.0}}, "12.0 m tall"),
+        ({"settings": {"smoothing": "guassian"}}, "one of 'spline'"),
+        ({"settings": {"contact_edits": "left:3=off"}}, "left:100-120=off"),
         ({"settings": {"detector": "mediapip"}}, "mediapip"),
         ({"settings": {"detector_options": {"peple": 2}}}, "'people'"),
         ({"settings": {"checkpoint": "nobody"}}, "nobody"),

@@ -13,11 +13,12 @@ from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig  # noq
 from lifter.rotation import matrix_to_quat  # noqa: E402
 from lifter.skeleton import Skeleton  # noqa: E402
 from tests.conftest import swinging  # noqa: E402
+from training.config import MotionData, NetworkConfig, RunConfig  # noqa: E402
 from training.data.recording import Recording  # noqa: E402
 from training.data.store import draw_clips, save_store, split_of  # noqa: E402
 from training.export import export  # noqa: E402
-from training.fit import FitConfig, fit  # noqa: E402
 
+CONFIG = RunConfig(NetworkConfig("temporal_mixer", "body"), MotionData())
 SMALL = TemporalMixerConfig(channels=32, hidden=32, dilations=(1, 2))
 
 
@@ -41,15 +42,6 @@ def test_test_subjects_are_kept_apart() -> None:
     assert (split_of("cmu_05"), split_of("cmu_07"), split_of("cmu_01")) == ("test", "validation", "train")
 
 
-def test_a_stopped_run_goes_on(store, body: Skeleton, tmp_path: Path) -> None:
-    config = FitConfig(minutes=0.03, batch=4, frames=16, threads=1)
-    fit(store, body, SMALL, config, tmp_path / "run")
-    first = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    fit(store, body, SMALL, FitConfig(minutes=0.06, batch=4, frames=16, threads=1), tmp_path / "run")
-    second = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
-    assert second["step"] > first["step"] > 0
-
-
 def test_networks_take_any_length_and_see_no_farther_than_they_say() -> None:
     torch.manual_seed(0)
     net = TemporalMixer(SMALL).eval()
@@ -65,7 +57,7 @@ def test_networks_take_any_length_and_see_no_farther_than_they_say() -> None:
 def test_the_exported_checkpoint_says_the_same(body: Skeleton, tmp_path: Path, batch: int, frames: int) -> None:
     torch.manual_seed(0)
     net = TemporalMixer(SMALL).eval()
-    export(net, body, 30.0, {"data": "none"}, tmp_path / "small")
+    export(net, body, CONFIG, {"data": "none"}, tmp_path / "small")
     checkpoint = load_checkpoint(str(tmp_path / "small.onnx"))
     assert checkpoint.skeleton.joint_names == body.joint_names and checkpoint.reach == net.reach
     assert checkpoint.card == {"data": "none"}

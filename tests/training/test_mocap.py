@@ -74,7 +74,7 @@ def test_a_performers_size_is_taken_off_the_path(body: Skeleton) -> None:
 def test_the_same_map_serves_a_skeleton_without_bones(body: Skeleton) -> None:
     h36m, joint_map, rotations = load_skeleton("h36m"), load_map("mixamo"), swinging(body, 6)
     bvh = parse_bvh(mixamo_bvh(body, rotations, "mixamorig:").replace(b"Spine2", b"Spine1"), "x")
-    joint_map = replace(joint_map, joints=joint_map.joints | {"head_top": ("end:Head",)})
+    joint_map = replace(joint_map, joints=joint_map.joints | {"head_top": {"end:Head": 1}})
     arrays = transfer(captured_bvh(bvh, 0.01, joint_map, "x"), joint_map, h36m)
     assert set(arrays) == {"joints", "up"} and arrays["joints"].shape == (6, 17, 3)
     full = transfer(
@@ -101,19 +101,19 @@ def three_points() -> Skeleton:
     return replace(POINTS, joint_names=("x", "y", "z"), parents=(-1, 0, 1), rest=POINTS.rest[:3], markers=(False,) * 3)
 
 
-def test_middles_and_end_sites() -> None:
+def test_places_between_and_beyond_joints_and_end_sites() -> None:
     rng = np.random.default_rng(0)
     positions, end = rng.normal(size=(4, 3, 3)), rng.normal(size=(4, 3))
-    joint_map = JointMap(joints={"x": ("a",), "y": ("a", "b"), "z": ("end:c",)})
+    joint_map = JointMap(joints={"x": {"a": 1}, "y": {"a": 2, "b": -1}, "z": {"end:c": 1}})
     joints = transfer(captured(positions, ends={"c": end}), joint_map, three_points())["joints"]
     assert np.allclose(joints[:, 0], positions[:, 0]) and np.allclose(joints[:, 2], end)
-    assert np.allclose(joints[:, 1], positions[:, :2].mean(1))
+    assert np.allclose(joints[:, 1], 2 * positions[:, 0] - positions[:, 1])
 
 
 NOWHERE = {
-    r"lacks z of skeleton": {"x": ("a",), "y": ("b",)},
-    r"take\.bvh: no joint 'e'.*The file has a, b, c": {"x": ("a",), "y": ("b",), "z": ("e",)},
-    r"take\.bvh: joint 'a' has no End Site": {"x": ("a",), "y": ("b",), "z": ("end:a",)},
+    r"lacks z of skeleton": {"x": {"a": 1}, "y": {"b": 1}},
+    r"take\.bvh: no joint 'e'.*The file has a, b, c": {"x": {"a": 1}, "y": {"b": 1}, "z": {"e": 1}},
+    r"take\.bvh: joint 'a' has no End Site": {"x": {"a": 1}, "y": {"b": 1}, "z": {"end:a": 1}},
 }
 
 
@@ -123,10 +123,17 @@ def test_a_map_that_does_not_fit_the_file_or_the_skeleton(message: str) -> None:
         transfer(captured(np.zeros((4, 3, 3))), JointMap(joints=NOWHERE[message], path="my.toml"), three_points())
 
 
+def test_places_may_be_written_in_three_ways(tmp_path: Path) -> None:
+    text = '[joints]\nx = "a"\ny = ["a", "end:b"]\nz = { a = 1.5, b = -0.5 }'
+    (tmp_path / "my.toml").write_text(text)
+    joints = load_map("my.toml", tmp_path).joints
+    assert joints == {"x": {"a": 1}, "y": {"a": 0.5, "end:b": 0.5}, "z": {"a": 1.5, "b": -0.5}}
+
+
 def test_positions_that_a_file_does_not_say() -> None:
     positions = np.zeros((4, 3, 3))
     positions[:, 1] = np.nan
-    joint_map = JointMap(joints={"x": ("a",), "y": ("b",), "z": ("c",)})
+    joint_map = JointMap(joints={"x": {"a": 1}, "y": {"b": 1}, "z": {"c": 1}})
     with pytest.raises(MotionliftError, match=r"does not say where b is\. Get a body model"):
         transfer(captured(positions, why="Get a body model"), joint_map, three_points())
 
@@ -137,6 +144,7 @@ WRONG_MAPS = {
     r"a list of 2": '[aim]\nl_thigh = ["LeftUpLeg"]',
     r"size: .* no joint 'l_hop'": '[bones]\npelvis = "a"\n[size]\ntheirs = ["a", "b"]\nours = ["l_hop", "l_knee"]',
     "cannot be read as TOML": "bones",
+    "joints.z: weights sum to 1.5": "[joints]\nz = { a = 1.0, b = 0.5 }",
 }
 
 

@@ -16,7 +16,9 @@ torch = pytest.importorskip("torch")
 
 from lifter.errors import MotionliftError  # noqa: E402
 from lifter.skeleton import Skeleton, load_skeleton, skeleton_from_dict  # noqa: E402
+from tests.training.archives import write_3dhp, write_h36m, write_humaneva, write_motionbert  # noqa: E402
 from tests.training.bvh_files import joints_bvh, wandering_turns  # noqa: E402
+from tests.training.test_amass import write_amass, write_model  # noqa: E402
 from training.data.prepare import load_corpus, prepare  # noqa: E402
 from training.data.store import Store, load_store  # noqa: E402
 
@@ -173,6 +175,47 @@ def test_a_killed_preparation_is_taken_up_by_the_same_command(tmp_path: Path) ->
     assert sorted(store.names) == sorted(truth)
     for i, name in enumerate(store.names):
         assert np.allclose(store.read(i)["joints"], truth[name], atol=1e-5)
+
+
+def test_every_other_kind_of_source_goes_through(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write_h36m(folder)
+    write_motionbert(folder / "mb.pkl")
+    write_3dhp(folder)
+    write_amass(folder / "amass" / "CMU" / "01" / "a.npz")
+    write_model(folder / "model.npz")
+    listed = [{"image_id": t, "keypoints": [100.0, 200.0, 0.5] * 17, "track_id": 1} for t in range(5)]
+    (folder / "clip.json").write_text(json.dumps(listed))
+    (folder / "corpus.toml").write_text("""
+        skeleton = "h36m"
+        sources = [
+            { kind = "h36m", path = ".", train = ["S1"], test = ["S9"] },
+            { kind = "h36m_motionbert", path = "mb.pkl" },
+            { kind = "mpi_inf_3dhp", path = "." },
+            { kind = "amass", path = "amass", body_model = "model.npz" },
+            { kind = "keypoints", path = "clip.json", format = "coco" },
+        ]
+    """)
+    store = prepared(folder / "corpus.toml", tmp_path / "out", strict=True)
+    counts = {s: store.sources.count(s) for s in dict.fromkeys(store.sources)}
+    assert counts == {"h36m": 16, "h36m_mb": 5, "3dhp": 5, "amass": 1, "keypoints": 1}
+    assert store.cameras[0] == "54138969" and store.actions[0] == "Directions"
+    assert len(store.select("joints", "keypoints", split="test")) == 8 + 2
+    assert len(store.select("image_joints_mm")) == 3 and len(store.select("valid")) == 2
+    assert set(store.clip(0).fields) >= {
+        "joints",
+        "keypoints",
+        "scores",
+        "up",
+        "image_size",
+        "camera_pose",
+        "intrinsics",
+    }
+
+    write_humaneva(folder)
+    (folder / "corpus.toml").write_text('skeleton = "humaneva15"\nsources = [{ kind = "humaneva", path = "." }]')
+    assert len(prepared(folder / "corpus.toml", tmp_path / "out", fresh=True, strict=True)) == 18
 
 
 def test_a_folder_with_a_manifest(tmp_path: Path) -> None:

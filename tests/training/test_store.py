@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from lifter.errors import MotionliftError  # noqa: E402
 from lifter.skeleton import Skeleton, load_skeleton  # noqa: E402
 from training.data.recording import Recording  # noqa: E402
-from training.data.store import Store, StoreWriter, draw_windows, load_store  # noqa: E402
+from training.data.store import Store, StoreWriter, draw_clips, draw_windows, load_store  # noqa: E402
 
 H36M = load_skeleton("h36m")
 
@@ -151,3 +151,24 @@ def test_windows_at_another_rate_lie_between_the_frames(tmp_path: Path) -> None:
     assert torch.allclose(out.diff(dim=1), torch.tensor(50 / 30), atol=1e-4)
     held = draw_windows(store, torch.tensor([0]), 60, 50.0, torch.Generator(), ["joints"])["joints"]
     assert torch.allclose(held[0, :, 0, 0], torch.arange(60.0).clamp(max=39))
+
+
+def test_motion_without_rotations_is_of_joints_and_not_of_what_a_camera_saw(tmp_path: Path) -> None:
+    store = written(tmp_path / "s", [recording(i) for i in range(5)])
+    assert store.motion().tolist() == [0, 2, 4] and store.motion("test").tolist() == []
+    joints, root, contacts = draw_clips(store, torch.tensor([0, 2]), 12, 50.0, torch.Generator().manual_seed(0))
+    assert joints.shape == (2, 12, 17, 3) and contacts.shape == (2, 12, 0) and not joints[:, :, 0].any()
+    again = draw_windows(store, torch.tensor([0, 2]), 12, 50.0, torch.Generator().manual_seed(0), ["joints"])["joints"]
+    assert torch.allclose(joints + root[:, :, None], again, atol=1e-6)
+
+
+def test_motion_with_rotations(tmp_path: Path, body: Skeleton) -> None:
+    rotations = np.zeros((30, len(body.bones), 4))
+    rotations[..., 0] = 1
+    arrays = {"rotations": rotations, "root": np.zeros((30, 3)), "contacts": np.ones((30, 4))}
+    seen = {"joints": np.zeros((30, 33, 3))}
+    made = [recording(0, arrays=arrays), recording(2, arrays=seen)]
+    store = written(tmp_path / "s", made, body)
+    assert store.motion().tolist() == [0] and store.motion("test").tolist() == []
+    pose, root, contacts = draw_clips(store, torch.tensor([0]), 5, 25.0, torch.Generator())
+    assert pose.shape == (1, 5, len(body.bones), 4) and root.shape == (1, 5, 3) and (contacts == 1).all()

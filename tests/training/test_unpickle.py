@@ -25,7 +25,7 @@ DATA = {
 
 
 def same(a, b) -> None:
-    assert isinstance(a, np.ndarray) or type(a) is type(b)
+    assert type(a) is type(b)
     if isinstance(b, dict):
         assert list(a) == list(b)
         for k in b:
@@ -43,6 +43,13 @@ def same(a, b) -> None:
 def test_data_come_back_as_they_were(tmp_path: Path, protocol: int) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(DATA, protocol))
     same(read_pickle(tmp_path / "a.pkl"), DATA)
+
+
+def test_what_refers_to_itself_still_does() -> None:
+    loop: list = [np.ones(2)]
+    loop += [loop, {"again": loop}]
+    back = unpickle(io.BytesIO(pickle.dumps(loop)), "x")
+    assert back[1] is back and back[2]["again"] is back and type(back[0]) is np.ndarray
 
 
 @pytest.mark.parametrize("name", ["numpy.core", "numpy._core"])

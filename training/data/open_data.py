@@ -59,7 +59,7 @@ def manifest_items(source: ManifestSource, base: Path, skeleton: Skeleton) -> It
             if key in by_file:
                 found.add(key)
                 yield Item(f"{name}/{by_file[key]['id']}", _Reader(source, by_file[key], file, joint_map, skeleton))
-        for key in by_file.keys() - found:
+        for key in sorted(by_file.keys() - found):
             yield Item(f"{name}/{by_file[key]['id']}", _Absent(folder, key))
 
 

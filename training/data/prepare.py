@@ -31,17 +31,38 @@ from tqdm import tqdm
 from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton, load_skeleton
 from training.config import read
+from training.data.amass import AmassSource, amass_items
 from training.data.bvh import BvhSource, bvh_items
+from training.data.human36m import Human36mSource, human36m_items
+from training.data.humaneva import HumanEvaSource, humaneva_items
+from training.data.keypoint_files import KeypointSource, keypoint_items
+from training.data.motionbert import MotionBertSource, motionbert_items
+from training.data.mpi_inf_3dhp import MpiInf3dhpSource, mpi_inf_3dhp_items
 from training.data.open_data import ManifestSource, manifest_items
 from training.data.recording import Item
 from training.data.store import Store, StoreWriter, load_store
 
 log = logging.getLogger("training")
 
-Source = BvhSource | ManifestSource
+Source = (
+    BvhSource
+    | ManifestSource
+    | AmassSource
+    | Human36mSource
+    | MotionBertSource
+    | MpiInf3dhpSource
+    | HumanEvaSource
+    | KeypointSource
+)
 _ITEMS: dict[type[Any], Callable[[Any, Path, Skeleton], Iterator[Item]]] = {
     BvhSource: bvh_items,
     ManifestSource: manifest_items,
+    AmassSource: amass_items,
+    Human36mSource: human36m_items,
+    MotionBertSource: motionbert_items,
+    MpiInf3dhpSource: mpi_inf_3dhp_items,
+    HumanEvaSource: humaneva_items,
+    KeypointSource: keypoint_items,
 }
 _UNREADABLE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 

@@ -17,7 +17,7 @@ Every source in this folder yields recordings, and the store keeps them. Which a
     constant           shape           for the whole recording
     up                 (3,)            the direction away from the ground, unit, in the space of `joints`
     image_size         (2,)            width and height, pixels
-    intrinsics         (9,)            fx, fy, cx, cy in pixels; radial k1, k2, k3; tangential p1, p2 (OpenCV's meaning)
+    intrinsics         (4,)            fx, fy, cx, cy in pixels, without the lens' distortion
     camera_pose        (3, 4)          [R | t]: x_camera = R x_world + t, metres
 
 B bones, J joints and C contact points are the skeleton's. A recording has some of them.
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from lifter.errors import MotionliftError
 from lifter.skeleton import FEET, Skeleton
 
-CONSTANTS: dict[str, tuple[int, ...]] = {"up": (3,), "image_size": (2,), "intrinsics": (9,), "camera_pose": (3, 4)}
+CONSTANTS: dict[str, tuple[int, ...]] = {"up": (3,), "image_size": (2,), "intrinsics": (4,), "camera_pose": (3, 4)}
 MAY_BE_NAN = ("keypoints",)
 SPLITS = ("train", "validation", "test")
 

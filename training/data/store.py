@@ -37,7 +37,7 @@ SHARD_BYTES = 64 << 20
 __all__ = ["Clip", "Store", "StoreWriter", "draw_clips", "draw_windows", "load_store", "save_store", "split_of"]
 _TEXTS = ("source", "subject", "action", "camera", "split", "licence")
 _KEPT_BYTES = 128 << 20  # touched pages are handed back after so much
-_FAULT_BYTES = 64 << 10  # a touched page brings its neighbours with it
+_FAULT_BYTES = 128 << 10  # a touched page brings its neighbours with it, on both sides
 _AGAIN = "Run `motionlift-train prepare` again"
 
 
@@ -144,6 +144,15 @@ class Store:
             keep = keep & np.array([s == split for s in self._strings], bool)[self._rows["split"]]
         return np.flatnonzero(keep)
 
+    def motion(self, split: str | None = None) -> NDArray[np.int64]:
+        """Indices of the recordings that `draw_clips` can cut: with rotations or, in a store without any, with joints
+        in scene space."""
+        turned = self.select("rotations", split=split)
+        if len(turned) or len(self.select("rotations")):
+            return turned
+        seen = set(self.select("keypoints").tolist())
+        return np.array([i for i in self.select("joints", split=split).tolist() if i not in seen], np.int64)
+
     def read(
         self, i: int, fields: Iterable[str] | None = None, start: int = 0, frames: int | None = None
     ) -> dict[str, NDArray[np.float32]]:
@@ -170,7 +179,7 @@ class Store:
                 else:
                     a = at + start * size
                     out[name] = shard[a : a + frames * size].reshape(frames, *shape)
-                self._touched += max(_FAULT_BYTES, out[name].nbytes)
+                self._touched += _FAULT_BYTES + out[name].nbytes
             at += size * span
         if wanted is not None and len(out) < len(wanted):
             lacks = ", ".join(sorted(wanted - out.keys()))
@@ -406,13 +415,20 @@ def draw_clips(
     """Cut a window of `frames` at `fps` out of each of the named recordings.
 
     Args:
-        clips: (B,) indices of recordings. A recording shorter than the window holds its last frame.
+        clips: (B,) indices of recordings, of `Store.motion`. A recording shorter than the window holds its last frame.
         warp: standard deviation of the logarithm of a random change of speed.
     Returns:
-        (B, T, bones, 4) rotations, (B, T, 3) root, (B, T, 4) contacts.
+        pose, root (B, T, 3) and contacts (B, T, points), as `training/synthetic.py` takes them: pose is (B, T, bones,
+        4) rotations or, where the recordings have none, (B, T, J, 3) joints relative to the root.
     """
-    out = draw_windows(store, clips, frames, fps, g, ("rotations", "root", "contacts"), warp)
-    return out["rotations"], out["root"], out["contacts"]
+    has = store.has(int(clips[0])) if len(clips) else ()
+    fields = ["rotations", "root"] if "rotations" in has else ["joints"]
+    out = draw_windows(store, clips, frames, fps, g, fields + ["contacts"] * ("contacts" in has), warp)
+    contacts = out["contacts"] if "contacts" in out else torch.zeros(len(clips), frames, 0)
+    if "rotations" in out:
+        return out["rotations"], out["root"], contacts
+    root = out["joints"][:, :, 0]
+    return out["joints"] - root[:, :, None], root, contacts
 
 
 def draw_windows(

@@ -151,11 +151,45 @@ class _DataOnly(pickle.Unpickler):
         raise _RefusedError("an object from outside the file")
 
 
+def _plain(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    """The same data with numpy's own arrays instead of ours, whatever refers to whatever.
+
+    `known` holds what was met, so that its identity is not given to something else, and what it became.
+    """
+    if id(value) in known:
+        return known[id(value)][1]
+    if isinstance(value, np.ndarray):
+        array = value.view(np.ndarray)
+        known[id(value)] = value, array
+        if array.dtype.hasobject:
+            array[...] = _objects([_plain(v, known) for v in array.ravel()]).reshape(array.shape)
+        return array
+    if isinstance(value, dict | list):
+        known[id(value)] = value, value
+        if isinstance(value, dict):
+            value.update({k: _plain(v, known) for k, v in value.items()})
+        else:
+            value[:] = [_plain(v, known) for v in value]
+        return value
+    if isinstance(value, tuple):
+        made = tuple(_plain(v, known) for v in value)
+        known[id(value)] = value, made
+        return made
+    return value
+
+
+def _objects(values: list[Any]) -> NDArray[Any]:
+    out = np.empty(len(values), object)
+    for i, value in enumerate(values):
+        out[i] = value
+    return out
+
+
 def unpickle(file: IO[bytes], where: str) -> Any:
     """The data in a pickle. Raises MotionliftError that begins with `where` and says what is refused."""
     try:
         # Python 2 wrote its strings as bytes of an unsaid encoding; latin1 takes any and keeps numbers right.
-        return _DataOnly(file, encoding="latin1").load()
+        return _plain(_DataOnly(file, encoding="latin1").load(), {})
     except _RefusedError as error:
         raise MotionliftError(
             f"{where}: asks for {error}; only arrays, dicts, lists, numbers and strings are read", _UNSAFE

@@ -96,9 +96,7 @@ class Retarget(RetargetProperties, bpy.types.Operator):
     take: StringProperty(
         name="Take", subtype="FILE_PATH", description="The .take.npz file; empty for the one of the Takes panel"
     )
-    person: IntProperty(
-        name="Person", min=0, description="Which person of the take; 0 for the one of the Takes panel"
-    )
+    person: IntProperty(name="Person", min=0, description="Which person of the take; 0 for the one of the Takes panel")
     rig: StringProperty(name="Rig", description="Name of the armature object; empty for the one of the panel")
     mapping: StringProperty(
         name="Mapping", description="Name of a preset, or a mapping file (.toml); empty for what the panel says"

@@ -41,7 +41,11 @@ class RetargetProperties:
         name="Degrees", default=0.5, min=0.001, soft_max=5.0, description="Largest error of a rotation, degrees"
     )
     millimetres: FloatProperty(
-        name="Millimetres", default=2.0, min=0.001, soft_max=20.0, description="Largest error of a location, millimetres"
+        name="Millimetres",
+        default=2.0,
+        min=0.001,
+        soft_max=20.0,
+        description="Largest error of a location, millimetres",
     )
     to_nla: BoolProperty(name="To the NLA", description="Put the action on a new NLA track")
     layer: BoolProperty(

@@ -85,9 +85,12 @@ def _mapping(
         parts |= {"toe": toes[side]} | fingers[side]
         found |= {f"{name}_{part}": bones for part, bones in parts.items()}
     found = {slot: bones for slot, bones in found.items() if bones}
-    notes = (f"Bones were found by structure alone; which side is left follows from: {', '.join(votes.cues)}.",)
+    notes = [f"Bones were found by structure alone; which side is left follows from: {', '.join(votes.cues)}."]
+    if trunk.doubt:
+        either, other = (rig.names[b] for b in trunk.doubt)
+        notes.append(f"The head may be {either} or {other}: it was left open. Name it in a mapping file.")
     names = {slot: tuple(rig.names[b] for b in bones) for slot, bones in found.items()}
-    return Mapping(names, _confidence(found, body), "structure", notes)
+    return Mapping(names, _confidence(found, body), "structure", tuple(notes))
 
 
 def _confidence(found: dict[str, tuple[int, ...]], body: Body) -> dict[str, float]:

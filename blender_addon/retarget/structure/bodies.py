@@ -26,6 +26,12 @@ class Body:
     up: Array
     score: float
 
+    @property
+    def unit(self) -> float:
+        """What is a metre for a human of 1.7 m, by the lengths of arms, legs and torso together."""
+        torso = float(np.linalg.norm(self.arms.at(0).mean(0) - self.legs.at(0).mean(0)))
+        return (self.arms.length + self.legs.length + torso) / 1.85
+
     def joint_bones(self) -> set[int]:
         """The bones that the twelve main joints begin with."""
         pairs = (self.legs, self.arms)
@@ -88,14 +94,15 @@ def _carrier(rig: RigSpec, legs: Pair, arms: Pair) -> int | None:
 
 
 def _passed_over(rig: RigSpec, body: Body, arms: list[Pair]) -> float:
-    """A spine that carries another pair like arms further down: what was taken for arms is hair, or ears."""
+    """Another pair looks more like arms: it hangs further down the spine, so that these are hair, or it has fingers."""
     spine = [b for b in rig.ancestors(body.arms.hub) if body.pelvis in rig.ancestors(b)]
     own = {*body.arms.paths[0], *body.arms.paths[1], body.arms.hub, *spine}
-    passed = any(
-        a.hub in spine and a.length > 0.5 * body.arms.length and a.score > -6 and not own & {*a.paths[0], *a.paths[1]}
-        for a in arms
-    )
-    return -2.5 if passed else 0.0
+    others = [a for a in arms if a.score > -6 and not own & {*a.paths[0], *a.paths[1]}]
+    if body.arms.fingers >= 3:
+        others = [a for a in others if a.fingers >= 3]
+    lower = any(a.hub in spine and a.length > 0.5 * body.arms.length for a in others)
+    fingers = body.arms.fingers < 3 and any(a.fingers >= 3 for a in others)
+    return -2.5 * (lower + fingers)
 
 
 def _across(pair: Pair) -> Array:

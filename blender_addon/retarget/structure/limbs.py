@@ -6,7 +6,7 @@ need no size, axis or rest pose: ratios of lengths, angles between bones, and ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -28,12 +28,14 @@ MIN_SCORE = -12.0
 @dataclass(frozen=True)
 class Pair:
     """paths: bones from the branch to the tip on each side; points: (2, n, 3) their heads, and where the path goes on
-    or its tail; joints: indices into the path of hip, knee, ankle or shoulder, elbow, wrist."""
+    or its tail; joints: indices into the path of hip, knee, ankle or shoulder, elbow, wrist; fingers: chains that leave
+    the last of them."""
 
     hub: int
     paths: tuple[tuple[int, ...], tuple[int, ...]]
     points: Array
     joints: Joints
+    fingers: int
     score: float
 
     def at(self, k: int) -> Array:
@@ -46,7 +48,7 @@ class Pair:
         return float((np.linalg.norm(upper, axis=1) + np.linalg.norm(lower, axis=1)).mean())
 
     def flipped(self) -> Pair:
-        return Pair(self.hub, (self.paths[1], self.paths[0]), self.points[::-1], self.joints, self.score)
+        return replace(self, paths=(self.paths[1], self.paths[0]), points=self.points[::-1])
 
 
 def find_pairs(rig: RigSpec) -> dict[Kind, list[Pair]]:
@@ -96,7 +98,8 @@ def _readings(rig: RigSpec, kind: Kind, hub: int, a: tuple[int, ...], b: tuple[i
     for score, joints in sorted(scored, reverse=True)[:READINGS]:
         score += off(asymmetry(points[:, : joints[2] + 1]), 0.0, 0.06)
         if score > MIN_SCORE:
-            out.append(Pair(hub, (a, b), points, joints, score))
+            ends = fingers[joints[2]] if joints[2] < count else 0
+            out.append(Pair(hub, (a, b), points, joints, ends, score))
     return out
 
 
@@ -200,5 +203,5 @@ def _splits(chain: _Chain, joints: Joints) -> float:
     for a, b in ((i, j), (j, k)):
         score -= float((chain.bends[a + 1 : b] ** 2).sum()) / 0.1 + 0.7 * max(b - a - 2, 0)
         if b - a > 1:
-            score -= 0.8 * log_ratio(float(chain.steps[a:b].max()), float(chain.steps[a:b].min()))
+            score -= 1.2 * log_ratio(float(chain.steps[a:b].max()), float(chain.steps[a:b].min()))
     return score

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lifter.contacts import ContactEdit, find_contacts, parse_edits
+from lifter.errors import MotionliftError
+
+
+def one(probability: list[float], **options: object) -> list[bool]:
+    """Contact of one foot point at 30 fps."""
+    p = np.zeros((len(probability), 4))
+    p[:, 0] = probability
+    shown = options.pop("shown", np.ones(len(p), bool))
+    return find_contacts(p, shown, 30, **options)[:, 0].tolist()  # type: ignore[arg-type]
+
+
+def test_between_the_thresholds_a_foot_does_what_it_did() -> None:
+    assert one([0.1, 0.5, 0.7, 0.5, 0.5, 0.5, 0.3, 0.5]) == [False, False, True, True, True, True, False, False]
+
+
+def test_short_breaks_are_closed_before_short_contacts_are_dropped() -> None:
+    p = [0.9, 0.9, 0.1, 0.9, 0.9, *[0.0] * 6, 0.9, 0.9, *[0.0] * 4]
+    assert one(p) == [True] * 5 + [False] * 12
+
+
+def test_modes() -> None:
+    p, shown = [0.0] * 6, np.array([True, True, True, False, True, True])
+    assert one(p, mode="always", shown=shown) == shown.tolist()
+    assert not any(one([1.0] * 6, mode="never"))
+    with pytest.raises(MotionliftError, match="auto, always, never"):
+        one(p, mode="sometimes")
+
+
+def test_nothing_reaches_across_a_gap_and_nan_is_no_contact() -> None:
+    shown = np.array([True] * 5 + [False] * 2 + [True] * 5)
+    p = [0.9] * 5 + [float("nan")] * 2 + [0.5] * 5
+    assert one(p, shown=shown) == [True] * 5 + [False] * 7
+
+
+def test_the_last_word_of_the_user_counts() -> None:
+    p = np.tile([0.9, 0.9, 0.0, 0.0], (10, 1))
+    edits = (ContactEdit("left", 102, 107, stands=False), ContactEdit("both", 107, 108, stands=True))
+    found = find_contacts(p, np.ones(10, bool), 30, edits=edits, frames=np.arange(100, 110))
+    assert found[:, 0].tolist() == [True, True, *[False] * 5, True, True, True]
+    assert found[:, 3].tolist() == [False] * 7 + [True, True, False]
+
+
+def test_bad_edits_say_what_is_wrong() -> None:
+    with pytest.raises(MotionliftError, match="left, right or both"):
+        ContactEdit("middle", 0, 1, stands=True)
+    with pytest.raises(MotionliftError, match="first frame first"):
+        ContactEdit("left", 5, 4, stands=True)
+
+
+def test_edits_as_text() -> None:
+    assert parse_edits("") == ()
+    edits = parse_edits("left:100-120=off, both:7-9=on")
+    assert edits == (ContactEdit("left", 100, 120, stands=False), ContactEdit("both", 7, 9, stands=True))
+    with pytest.raises(MotionliftError, match="left:100-120=off"):
+        parse_edits("left:100=off")
