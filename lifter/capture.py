@@ -50,7 +50,7 @@ def capture(
     Args:
         path: a video file, a folder of images, or a pattern such as shot/%04d.png.
         focal: focal length in pixels; or fov: angle of view along the longer side in degrees; else assumed.
-        height: the performer's height in metres.
+        height: the performer's height in metres; that of the checkpoint's skeleton if neither it nor settings say.
         start, end: seconds of the clip to use.
         detector: a name, or a detector of the caller's own, which is closed at the end.
         detector_options: for a detector by name, such as {"people": 3} for several people.
@@ -60,10 +60,9 @@ def capture(
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
     """
-    settings = settings or SolveSettings()
-    settings = settings if height is None else replace(settings, height=height)
     network = load_checkpoint(checkpoint, device=device)
     check_solvable(network.skeleton)
+    settings = _sized(settings, height, network)
     footage = open_footage(path)
     lens = make_lens(footage.width, footage.height, focal, fov)
     if isinstance(detector, str):
@@ -113,7 +112,8 @@ def lift_keypoints(
     Args:
         xy: (T, K, 2) pixels in the order of the layout, NaN where missing.
         score: (T, K) confidence in 0..1, 0 where missing.
-        layout: "mediapipe33", "coco17", "halpe26", "body25" or "h36m17".
+        layout: "mediapipe33", "coco17", "halpe26", "body25" or "h36m17"; or the path of a skeleton's .toml file, whose
+            joints the keypoints then are.
         fps: even frame rate of the keypoints.
         image_size: (width, height) in pixels.
     """
@@ -126,10 +126,9 @@ def lift_keypoints(
         )
     if not fps > 0:
         raise MotionliftError(f"A frame rate of {fps} is not possible", "Give frames per second")
-    settings = settings or SolveSettings()
-    settings = settings if height is None else replace(settings, height=height)
     network, lens = load_checkpoint(checkpoint), make_lens(*image_size, focal, fov)
     check_solvable(network.skeleton)
+    settings = _sized(settings, height, network)
     missing = ~np.isfinite(xy).all(-1) | ~(score > 0)
     xy, score = np.where(missing[..., None], np.nan, xy), np.where(missing, 0, score).astype(np.float32)
     found = [
@@ -153,6 +152,13 @@ def lift_keypoints(
         "detector": {"name": "keypoints", "layout": layout},
     }
     return _lift_and_solve(header, tracks, lens, network, settings, progress)
+
+
+def _sized(settings: SolveSettings | None, height: float | None, network: Checkpoint) -> SolveSettings:
+    """The settings, with the height that was given or, without any, that of the network's skeleton."""
+    if settings is None:
+        return SolveSettings(height=network.skeleton.height if height is None else height)
+    return settings if height is None else replace(settings, height=height)
 
 
 def solve(take: Take, settings: SolveSettings) -> Take:

@@ -52,7 +52,15 @@ class Checkpoint:
     def run(
         self, rays: NDArray[np.float32], score: NDArray[np.float32], size: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """One forward pass; shapes as in lifter/nets/temporal_mixer.py."""
+        """One forward pass; shapes as in lifter/nets/temporal_mixer.py.
+
+        Raises MotionliftError for a checkpoint of the published protocols, which knows no virtual camera.
+        """
+        if self.convention != CONVENTION:
+            raise MotionliftError(
+                f"{self.name} was trained for a published protocol ({self.convention}), not for capturing",
+                "Choose a checkpoint that was trained on filmed motion, such as body",
+            )
         out = self.session.run(None, {"rays": rays, "score": score, "size": size})
         return cast(
             tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple(out)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .camera import FOLLOW_SECONDS, Lens, follow_person, pixels_to_rays
 from .checkpoint import Checkpoint
+from .skeleton import FEET
 
 CHUNK = 4096
 """Frames that one call of the network gets at most."""
@@ -79,9 +80,17 @@ def _lift_even(
     return (
         (joints @ rotation).astype(np.float32),
         np.exp(log_sigma).astype(np.float32),
-        (1 / (1 + np.exp(-contact))).astype(np.float32),
+        _of_feet(1 / (1 + np.exp(-contact)), checkpoint),
         (down[:, None] @ rotation)[:, 0].astype(np.float32),
     )
+
+
+def _of_feet(contact: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> NDArray[np.float32]:
+    """(T, 4) in the order of FEET; a point that the skeleton does not have never touches the ground."""
+    points = [i for i, n in enumerate(FEET) if n in checkpoint.skeleton.joint_names]
+    out = np.zeros((len(contact), len(FEET)), np.float32)
+    out[:, points] = contact
+    return out
 
 
 def lift_views(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> list[NDArray[np.float32]]:

@@ -247,7 +247,12 @@ def load_layouts() -> dict[str, tuple[str, ...]]:
 
 
 def layout_keypoints(layout: str) -> tuple[str, ...]:
-    """Keypoint names of one layout. Raises MotionliftError with the known ones for another name."""
+    """Keypoint names of one layout, in its order: by name, or the joints of a skeleton by the path of its .toml file.
+
+    Raises MotionliftError with the known ones for another name.
+    """
+    if layout.endswith(".toml"):
+        return load_skeleton(layout).joint_names
     layouts = load_layouts()
     if layout not in layouts:
         raise MotionliftError(f"Unknown keypoint layout {layout!r}", f"Use one of {', '.join(sorted(layouts))}")

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lifter.errors import MotionliftError
-from lifter.skeleton import Skeleton
+from lifter.skeleton import Skeleton, load_skeleton
 from training.config import MotionData, PairData, RunConfig
 from training.data.store import Store, draw_clips, load_store
 from training.data.windows import Windows, permuted
@@ -121,10 +121,15 @@ class FromStep(Sampler[int]):
 
 def make_batches(config: RunConfig) -> MotionBatches | PairBatches:
     """The batches of a configuration's data. Its own `config` has epochs counted in steps."""
-    if isinstance(config.data, MotionData):
-        return MotionBatches(config)
-    batches = PairBatches(config)
-    batches.config = resolved(config, len(batches.windows))
+    batches = MotionBatches(config) if isinstance(config.data, MotionData) else PairBatches(config)
+    if isinstance(batches, PairBatches):
+        batches.config = resolved(config, len(batches.windows))
+    own = batches.store.skeleton
+    if config.skeleton and load_skeleton(config.skeleton).joint_names != own.joint_names:
+        raise MotionliftError(
+            f"{config.data.store}: made for skeleton {own.name}, the configuration is for {config.skeleton}",
+            "Prepare the store with the skeleton of the configuration, or --set skeleton=''",
+        )
     return batches
 
 

@@ -23,6 +23,7 @@ from lifter.skeleton import load_skeleton
 from .data import prepare
 
 CORPUS = Path("runs/corpus")
+PROTOCOLS = ("open", "h36m", "3dhp", "3dhp-cross", "humaneva")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,8 +40,10 @@ def main(argv: list[str] | None = None) -> int:
     four = commands.add_parser("evaluate")
     four.add_argument("checkpoint", help="name of a shipped checkpoint or path of an .onnx file")
     four.add_argument("--store", type=Path, default=CORPUS)
-    four.add_argument("--frames", type=int, default=81, help="frames of a piece")
-    four.add_argument("--layout", help="2D layout that is seen, such as mediapipe33; the scored joints without it")
+    four.add_argument("--protocol", choices=PROTOCOLS, default="open")
+    four.add_argument("--keypoints", default="CPN", help="what 2D the store was made with, for the tables")
+    four.add_argument("--frames", type=int, default=81, help="open: frames of a piece")
+    four.add_argument("--layout", help="open: 2D layout that is seen, such as mediapipe33; the scored joints without")
     four.add_argument("--json", type=Path, help="write the tables there, too")
     five = commands.add_parser("describe")
     five.add_argument("net", nargs="?", choices=net_names(), help="all networks without it")
@@ -80,11 +83,11 @@ def _export(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     from lifter.checkpoint import load_checkpoint
     from training.data.store import load_store
-    from training.protocols.open import evaluate_open
+    from training.protocols import evaluate
     from training.protocols.table import as_json
 
     checkpoint, store = load_checkpoint(args.checkpoint), load_store(args.store)
-    tables = [evaluate_open(checkpoint, store, noise, args.frames, layout=args.layout) for noise in (0.0, 1.0)]
+    tables = evaluate(args.protocol, checkpoint, store, args.frames, args.layout, args.keypoints)
     sys.stdout.write("\n".join(t.markdown() for t in tables))
     if args.json:
         args.json.write_text(as_json(tables), encoding="utf-8")

@@ -104,7 +104,7 @@ class Optimiser:
     warmup: int = 0
     floor: float = 0.02
     decay: float = 0.99
-    decay_steps: int = 1000
+    decay_steps: int = 0
     clip: float = 1.0
     layer_decay: float = 0.9
     backbone: float = 0.5
@@ -126,7 +126,7 @@ class RunConfig:
     """One training run.
 
     Attributes:
-        skeleton: for `describe` and for checks; data of another skeleton is refused.
+        skeleton: name or path of the data's skeleton; a store of another one is refused. Any if it is empty.
         steps, batch: optimiser steps, and clips in each.
         epochs: passes over all windows, in place of `steps`; of `pairs` alone. 0 counts in steps.
         shards: independent parts of a batch. Any number of processes that divides it gives the same run.
@@ -139,7 +139,7 @@ class RunConfig:
     network: NetworkConfig
     data: MotionData | PairData
     about: str = ""
-    skeleton: str = "body"
+    skeleton: str = ""
     losses: LossWeights = field(default_factory=LossWeights)
     optimiser: Optimiser = field(default_factory=Optimiser)
     pretraining: Pretraining | None = None
@@ -162,6 +162,9 @@ class RunConfig:
         for name, low in {"steps": 1, "batch": 1, "shards": 1, "save_every": 1, "log_every": 1}.items():
             if getattr(self, name) < low:
                 raise MotionliftError(f"{name} is {getattr(self, name)}", f"Give at least {low}")
+        o = self.optimiser
+        if o.schedule == "exponential" and o.decay_steps < 1 and not self.epochs:
+            raise MotionliftError("optimiser.decay_steps is not given", "Say after how many steps the rate decays")
         if self.epochs and isinstance(self.data, MotionData):
             raise MotionliftError("epochs: motion that is filmed anew has none", "Give steps")
         if self.batch % self.shards:

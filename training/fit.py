@@ -190,7 +190,7 @@ def _run(
         max_steps=steps,
         max_epochs=-1,
         precision=config.precision,
-        strategy="auto",
+        strategy=_strategy(module, config),
         devices="auto" if torch.cuda.is_available() else int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         num_nodes=int(os.environ.get("WORLD_SIZE", "1")) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         accelerator="auto",
@@ -210,6 +210,14 @@ def _run(
     )
     trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     module.load_state_dict(torch.load(last, weights_only=True, map_location="cpu")["state_dict"])
+
+
+def _strategy(module: lightning.LightningModule, config: RunConfig) -> str:
+    """How processes work together; heads that no loss reaches have to be looked for."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return "auto"
+    idle = isinstance(module, PretrainingModule) or not (config.losses.contact or config.losses.gravity)
+    return "ddp_find_unused_parameters_true" if idle else "ddp"
 
 
 def _keep_config(config: RunConfig, out: Path) -> None:

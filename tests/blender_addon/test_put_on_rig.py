@@ -312,6 +312,18 @@ def test_no_such_person() -> None:
         put_on_rig(smooth_take(), armature, mapping=MAPPING, person=2)
 
 
+def test_no_bones_in_common(tmp_path: Path) -> None:
+    """A preset or a mapping file of another rig: nothing is keyed."""
+    armature = build_armature(BUILT.rig)
+    file = tmp_path / "hero.toml"
+    file.write_text('[bones]\npelvis = "mixamorig:Hips"\nhead = "mixamorig:Head"\n', encoding="utf-8")
+    for mapping in ("mixamo", file, str(file)):
+        with pytest.raises(RigError, match="no bones in common"):
+            put_on_rig(smooth_take(), armature, mapping=mapping)
+    assert armature.animation_data is None
+    assert not bpy.data.actions
+
+
 def test_constraints_cycles_drivers_and_locks_are_told() -> None:
     def fight(armature: Any) -> None:
         c = armature.pose.bones["lowerarm_l"].constraints.new("COPY_ROTATION")

@@ -24,7 +24,7 @@ def written(folder: Path, data: object) -> str:
 @pytest.mark.parametrize("name", config_names())
 def test_every_configuration_makes_its_network(name: str) -> None:
     config = load_config(name)
-    skeleton = load_skeleton(config.skeleton)
+    skeleton = load_skeleton(config.skeleton or "body")
     graph = skeleton_graph(skeleton)
     build_net(config.network.name, config.network.size, graph, **config.network.options)
     assert config.about and config.steps > 0

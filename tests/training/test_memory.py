@@ -13,10 +13,10 @@ pytest.importorskip("torch")
 if not Path("/proc/self/status").exists():
     pytest.skip("reads /proc", allow_module_level=True)
 
-from lifter.skeleton import load_skeleton  # noqa: E402
-from tests.training.test_prepare import corpus_of, hand, prepared  # noqa: E402
-from training.data.recording import Recording  # noqa: E402
-from training.data.store import save_store  # noqa: E402
+from lifter.skeleton import load_skeleton
+from tests.training.test_prepare import corpus_of, hand, prepared
+from training.data.recording import Recording
+from training.data.store import save_store
 
 H36M = load_skeleton("h36m")
 

@@ -107,7 +107,9 @@ def test_a_killed_preparation_goes_on_where_shards_were_finished(tmp_path: Path)
     parts = sorted((tmp_path / "s" / "parts").glob("*.json"))
     done = [n for p in parts for n in json.loads(p.read_text())["items"]]
     assert 0 < len(done) < 5
+    (tmp_path / "s" / "shards" / "00099.f32").write_bytes(b"of a preparation before")
     store = written(tmp_path / "s", made, shard_bytes=15_000)
+    assert len(list((tmp_path / "s" / "shards").iterdir())) == len(list((tmp_path / "whole" / "shards").iterdir()))
     assert store.names == whole.names
     for i in range(8):
         assert all(np.array_equal(a, whole.read(i)[k], equal_nan=True) for k, a in store.read(i).items())
@@ -121,6 +123,17 @@ def test_another_plan_does_not_mix_into_a_store(tmp_path: Path) -> None:
     writer = StoreWriter(tmp_path / "s", H36M, {"sources": "other"}, fresh=True)
     writer.add("b", [recording(1)])
     assert writer.finish().names == ("made/1",)
+
+
+def test_two_preparations_do_not_write_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    first = StoreWriter(tmp_path / "s", H36M, {"sources": "made"})
+    for fresh in (False, True):
+        with pytest.raises(MotionliftError, match="another process is preparing"):
+            StoreWriter(tmp_path / "s", H36M, {"sources": "made"}, fresh=fresh)
+    first.add("a", [recording(0)])
+    first.finish()
+    assert StoreWriter(tmp_path / "s", H36M, {"sources": "made"}).finished
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:

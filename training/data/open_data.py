@@ -21,10 +21,21 @@ from training.data.recording import Item, Recording
 TEST = ("cmu_05", "cmu_08", "cmu_09", "cmu_135", "accad_Male1", "mhad_s11", "mhad_s12")
 VALIDATION = ("cmu_07", "mhad_s10")
 LICENCES = {
-    "mhad": "BSD-2-Clause (unverified)",
-    "accad": "CC BY 3.0",
-    "cmu": "CMU: free for all uses, no resale as data",
+    "cmu": (
+        "CMU Graphics Lab Motion Capture Database. Free for all uses; may be included in products, not resold as data. "
+        "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from "
+        "NSF EIA-0196217."
+    ),
+    "accad": (
+        "ACCAD Open Motion Data Project, Advanced Computing Center for the Arts and Design, The Ohio State University. "
+        "CC BY 3.0."
+    ),
+    "mhad": (
+        "Berkeley MHAD: Ofli, Chaudhry, Kurillo, Vidal, Bajcsy, Berkeley MHAD: A Comprehensive Multimodal Human Action "
+        "Database, WACV 2013. BSD-2-Clause as remembered, not verified against its download page."
+    ),
 }
+"""Notices to reproduce with what was trained on a source, by the first part of its name."""
 _KEYS = {"id": str, "source": str, "file": str, "subject": str, "unit_m": (int, float)}
 
 

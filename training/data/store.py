@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,11 @@ from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton, skeleton_from_dict
 from training.data.open_data import split_of
 from training.data.recording import CONSTANTS, Recording, checked, frame_fields
+
+try:
+    import fcntl
+except ImportError:  # Windows: two preparations of one folder at a time are not noticed
+    fcntl = None
 
 FORMAT, VERSION = "motionlift-store", 1
 SHARD_BYTES = 64 << 20
@@ -250,6 +255,7 @@ class StoreWriter:
         self._floats = 0
         self._rows: list[dict[str, Any]] = []
         self._items: list[str] = []
+        self._lock: IO[bytes] | None = None
         plan = json.loads(json.dumps({"version": VERSION, "skeleton": skeleton.to_dict(), **plan}))
         self._begin(plan, fresh=fresh)
         parts = [_read_json(p) for p in self._parts()]
@@ -259,22 +265,22 @@ class StoreWriter:
 
     def _begin(self, plan: dict[str, Any], *, fresh: bool) -> None:
         folder, at = self.folder, self.folder / "plan.json"
-        known = at.exists()
         try:
-            if folder.exists() and any(folder.iterdir()) and not known:
+            own = {"lock", "shards", "parts", "plan.json.tmp"}
+            if not at.exists() and folder.exists() and any(p.name not in own for p in folder.iterdir()):
                 raise MotionliftError(f"{folder}: not empty, and not a store", "Choose another folder with --out")
-            old = _read_json(at) if known else None
-            if known and fresh:
+            for sub in ("shards", "parts"):
+                (folder / sub).mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder)
+            if fresh:
                 _remove_store(folder)
-            elif old is not None and old != plan:
+            elif at.exists() and (old := _read_json(at)) != plan:
                 differ = ", ".join(sorted(k for k in old.keys() | plan.keys() if old.get(k) != plan.get(k)))
                 raise MotionliftError(
                     f"{folder}: holds what was prepared otherwise (another {differ})",
                     "Add --fresh to replace it, or choose another folder with --out",
                 )
-            for sub in ("shards", "parts"):
-                (folder / sub).mkdir(parents=True, exist_ok=True)
-            if fresh or not known:
+            if fresh or not at.exists():
                 _write(at, json.dumps(plan).encode())
         except OSError as error:
             raise MotionliftError(f"{folder}: cannot be written ({error})", "Choose another folder") from error
@@ -361,9 +367,28 @@ class StoreWriter:
             "skipped": list(skipped),
         }
         _write(self.folder / "index.json", json.dumps(index).encode())
-        for path in self._parts():
+        # Whatever a killed preparation left behind.
+        known = {f"{n:05d}.f32" for n, floats in enumerate(shards) if floats}
+        for path in [*self._parts(), *(p for p in (self.folder / "shards").iterdir() if p.name not in known)]:
             path.unlink()
+        if self._lock:
+            self._lock.close()
         return load_store(self.folder)
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """The folder's lock, held until it is closed or the process ends. Raises MotionliftError if another holds it."""
+    if fcntl is None:
+        return None
+    file = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise MotionliftError(
+            f"{folder}: another process is preparing it", "Wait for it, or choose another folder"
+        ) from error
+    return file
 
 
 def _remove_store(folder: Path) -> None:

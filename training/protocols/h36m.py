@@ -21,7 +21,7 @@ from lifter.errors import MotionliftError
 from lifter.metrics import joint_error, procrustes, scaled, velocity_error
 from lifter.skeleton import Skeleton
 from training.data.store import Store
-from training.protocols.screen import Array, Lift, rooted, to_screen
+from training.protocols.screen import Array, Lift, rooted, seen
 from training.protocols.table import Table
 
 BLOCKED = ("s_09_act_05_subact_02", "s_09_act_10_subact_02", "s_09_act_13_subact_01")
@@ -52,18 +52,16 @@ def evaluate_mb(lift: Lift, store: Store) -> tuple[Table, Table]:
     true: list[tuple[str, Array, Array]] = []
     honest: list[tuple[str, Array, Array]] = []
     for i in chosen:
-        fields = ("keypoints", "scores", "image_joints_mm", "mm_per_px", "image_size")
-        r = {k: np.asarray(v) for k, v in store.read(i, fields).items()}
-        x = np.concatenate([to_screen(r["keypoints"], r["image_size"]), r["scores"][..., None]], -1)
-        pixels = rooted(lift(x.astype(np.float32))) * float(r["image_size"][0]) / 2
+        r = {k: np.asarray(v) for k, v in store.read(i, ("image_joints_mm", "mm_per_px", "image_size")).items()}
+        pixels = rooted(lift(seen(store, i))) * float(r["image_size"][0]) / 2
         truth = rooted(r["image_joints_mm"]) / 1000
         action = store.actions[i]
         true.append((action, pixels * r["mm_per_px"][:, None, None] / 1000, truth))
         honest.append((action, pixels * metres_a_pixel(pixels, store.skeleton), truth))
     how = (
         "Image coordinates relative to the root, all frames of S9 and S11 but three faulty sequences; {}. "
-        "P1 MPJPE, P2 after Procrustes, N-MPJPE after scale, in mm; MPJVE in mm a frame. Means over frames of an action, "
-        "then over actions."
+        "P1 MPJPE, P2 after Procrustes, N-MPJPE after scale, in mm; MPJVE in mm a frame. "
+        "Means over frames of an action, then over actions."
     )
     return (
         Table(
@@ -92,8 +90,7 @@ def metres_a_pixel(pixels: Array, skeleton: Skeleton) -> float:
 
 def pair(store: Store, i: int, lift: Lift) -> tuple[Array, Array]:
     """(T, J, 3) what is said of recording `i`, and the truth; metres, relative to the root."""
-    r = store.read(i, ("joints", "keypoints", "image_size"))
-    return rooted(lift(to_screen(r["keypoints"], r["image_size"]))), rooted(r["joints"])
+    return rooted(lift(seen(store, i))), rooted(store.read(i, ("joints",))["joints"])
 
 
 def short_action(name: str) -> str:

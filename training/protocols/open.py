@@ -99,8 +99,8 @@ def filmed_pieces(
 
 
 def pieces(store: Store, i: int, fps: float, frames: int) -> tuple[Tensor, Tensor, Tensor, Mask]:
-    """Recording `i` at a rate, cut: pose, root and contacts (N, T, ...) as of `draw_clips`; the last piece ends with the
-    recording, and the mask says which of its frames are new."""
+    """Recording `i` at a rate, cut: pose, root and contacts (N, T, ...) as of `draw_clips`; the last piece ends with
+    the recording, and the mask says which of its frames are new."""
     has = store.has(i)
     fields = ["rotations", "root"] if "rotations" in has else ["joints"]
     arrays = {k: np.asarray(v) for k, v in store.read(i, fields + ["contacts"] * ("contacts" in has)).items()}

@@ -284,15 +284,21 @@ def _rest_keys(armature: Any, name: str) -> ControlKeys:
 
 def _settled(armature: Any, keys: ControlKeys) -> ControlKeys:
     """Keys as written: one row for what stays the same; what is not keyed is put to rest where somebody moved it."""
-    if keys.rotation is None and keys.location is None and keys.scale is None:  # switches only
-        return keys
-    bone = armature.pose.bones[keys.bone]
-    location, scale = keys.location, keys.scale
+    bone, rest = armature.pose.bones[keys.bone], _rest_keys(armature, keys.bone)
+    location, rotation, scale = keys.location, keys.rotation, keys.scale
     if location is None and max(map(abs, bone.location)) > 0:
-        location = np.zeros((1, 3))
+        location = rest.location
+    if rotation is None and _is_moved(armature, keys.bone):
+        rotation = rest.rotation
     if scale is None and max(abs(v - 1) for v in bone.scale) > 1e-6:
-        scale = np.ones((1, 3))
-    return replace(keys, location=_still(location), rotation=_still(keys.rotation), scale=scale)
+        scale = rest.scale
+    return replace(
+        keys, location=_still(location), rotation=_still(rotation), channel=_channel(keys, rest), scale=_still(scale)
+    )
+
+
+def _channel(keys: ControlKeys, rest: ControlKeys) -> str:
+    return rest.channel if keys.rotation is None else keys.channel
 
 
 def _still(values: Array | None) -> Array | None:
@@ -340,20 +346,22 @@ def _evaluate(
 ) -> Array:
     """(S, C, 4, 4) evaluated matrices of bones on frames `at` of the keys, all controls without keys at rest."""
     frames = np.arange(1.0, len(at) + 1)
-    at_rest = [_rest_keys(armature, n) for n in resting]
-    cut = [
-        replace(
-            k,
-            location=np.zeros((1, 3)) if k.location is None else _rows(k.location, at),
-            rotation=None if k.rotation is None else _rows(k.rotation, at),
-            scale=np.ones((1, 3)),
+    cut: list[ControlKeys] = []
+    for name in dict.fromkeys((*done, *resting)):
+        rest, keys = _rest_keys(armature, name), done.get(name, ControlKeys(name))
+        cut.append(
+            replace(
+                keys,
+                location=rest.location if keys.location is None else _rows(keys.location, at),
+                rotation=rest.rotation if keys.rotation is None else _rows(keys.rotation, at),
+                channel=_channel(keys, rest),
+                scale=rest.scale,
+            )
         )
-        for k in done.values()
-    ]
     make = new_action(armature, "Motionlift measures")
     action = armature.animation_data.action
     held = np.zeros(len(frames), bool)
-    for base, name, group, values in control_channels([*cut, *(r for r in at_rest if r.bone not in done)]):
+    for base, name, group, values in control_channels(cut):
         still = len(values) == 1
         write_keys(make, base + name, group, frames[:1] if still else frames, values, still or held)
     out = np.empty((len(at), len(names), 4, 4))

@@ -25,7 +25,7 @@ from training.data.store import Store  # noqa: E402
 from training.protocols.h36m import evaluate_mb, evaluate_vp  # noqa: E402
 from training.protocols.humaneva import evaluate_humaneva  # noqa: E402
 from training.protocols.mpi_inf_3dhp import evaluate_3dhp  # noqa: E402
-from training.protocols.screen import both_sides, in_windows, rooted, to_screen  # noqa: E402
+from training.protocols.screen import both_sides, in_windows, rooted, seen, to_screen  # noqa: E402
 from training.protocols.table import Table, as_json  # noqa: E402
 
 H36M = load_skeleton("h36m")
@@ -58,8 +58,7 @@ def oracle(store: Store, change: Callable[[np.ndarray], np.ndarray]) -> Callable
     """Knows what stands behind the 2D of each test recording, and says it changed."""
     known = {}
     for i in store.select("joints", "keypoints", split="test").tolist():
-        r = store.read(i, ("keypoints", "image_size", "joints"))
-        known[to_screen(r["keypoints"], r["image_size"]).tobytes()] = rooted(r["joints"])
+        known[seen(store, i).tobytes()] = rooted(store.read(i, ("joints",))["joints"])
     return lambda x: change(known[x.tobytes()])
 
 
@@ -128,9 +127,10 @@ def image_oracle(store: Store, factor: float) -> Callable[[np.ndarray], np.ndarr
     """What MotionBERT's network should say, on the scale of its input, times a factor."""
     known = {}
     for i in store.select("image_joints_mm", split="test").tolist():
-        r = store.read(i, ("keypoints", "scores", "image_joints_mm", "mm_per_px", "image_size"))
-        x = np.concatenate([to_screen(r["keypoints"], r["image_size"]), r["scores"][..., None]], -1).astype(np.float32)
-        known[x.tobytes()] = r["image_joints_mm"] / r["mm_per_px"][:, None, None] / float(r["image_size"][0]) * 2
+        r = store.read(i, ("image_joints_mm", "mm_per_px", "image_size"))
+        known[seen(store, i).tobytes()] = (
+            r["image_joints_mm"] / r["mm_per_px"][:, None, None] / float(r["image_size"][0]) * 2
+        )
     return lambda x: factor * known[x.tobytes()]
 
 

@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from lifter.checkpoint import load_checkpoint  # noqa: E402
 from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig  # noqa: E402
 from lifter.rotation import matrix_to_quat  # noqa: E402
 from lifter.skeleton import Skeleton  # noqa: E402
@@ -16,7 +15,6 @@ from tests.conftest import swinging  # noqa: E402
 from training.config import MotionData, NetworkConfig, RunConfig  # noqa: E402
 from training.data.recording import Recording  # noqa: E402
 from training.data.store import draw_clips, save_store, split_of  # noqa: E402
-from training.export import export  # noqa: E402
 
 CONFIG = RunConfig(NetworkConfig("temporal_mixer", "body"), MotionData())
 SMALL = TemporalMixerConfig(channels=32, hidden=32, dilations=(1, 2))
@@ -51,27 +49,3 @@ def test_networks_take_any_length_and_see_no_farther_than_they_say() -> None:
     assert torch.allclose(whole[:, : 25 - net.reach], part[:, : 25 - net.reach], atol=1e-5)
     assert net(*(a[:, :1] for a in x))[0].shape == (1, 1, 33, 3)
     assert (whole[:, :, 0] == 0).all()
-
-
-@pytest.mark.parametrize(("batch", "frames"), [(1, 1), (3, 70)])
-def test_the_exported_checkpoint_says_the_same(body: Skeleton, tmp_path: Path, batch: int, frames: int) -> None:
-    torch.manual_seed(0)
-    net = TemporalMixer(SMALL).eval()
-    export(net, body, CONFIG, {"data": "none"}, tmp_path / "small")
-    checkpoint = load_checkpoint(str(tmp_path / "small.onnx"))
-    assert checkpoint.skeleton.joint_names == body.joint_names and checkpoint.reach == net.reach
-    assert checkpoint.card == {"data": "none"}
-    x = (torch.randn(batch, frames, 33, 2), torch.rand(batch, frames, 33), torch.rand(batch, frames) + 0.1)
-    with torch.no_grad():
-        expected = net(*x)
-    for a, b in zip(expected, checkpoint.run(*(i.numpy() for i in x)), strict=True):
-        assert np.abs(a.numpy() - b).max() < 1e-4
-    assert (tmp_path / "small.safetensors").exists()
-
-
-def test_the_shipped_checkpoint_is_small_and_carries_its_card() -> None:
-    from lifter.checkpoint import FOLDER
-
-    assert sum(p.stat().st_size for p in FOLDER.glob("body.*")) < 20e6
-    card = load_checkpoint("body").card
-    assert "NSF EIA-0196217" in str(card["data"]) and "cmu_05" in str(card)
