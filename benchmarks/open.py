@@ -33,8 +33,8 @@ from .machine import heading
 
 OUT = Path("runs/open")
 ONE_FRAME = ("data.frames=1", "batch=432")
-SMALL = ("batch=4", "steps=1600", "optimiser.warmup=100")
-"""The same frames in smaller batches, so in four times as many steps."""
+SHORT = ("data.frames=9", "steps=1200", "optimiser.warmup=100")
+"""The same number of frames in shorter clips: three times as many clips and steps."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ ENTRIES = (
           ("pretraining={steps: 250, batch: 16, masks: {draws: 1, target_layers: 2, tau: [0.99, 0.999]}}",)),
     Entry("ampose_1", "ampose", "single frames of as many clips", ONE_FRAME),
     Entry("tcn_1", "tcn", "single frames of as many clips", ONE_FRAME),
-    Entry("tcn_small", "tcn", "27 frames; batches of 4", SMALL),
-    Entry("st_transformer_small", "st_transformer", "27 frames; batches of 4", SMALL),
-    Entry("transformer_gcn_small", "transformer_gcn", "27 frames; batches of 4", SMALL),
-    Entry("ssr_stf_small", "ssr_stf", "27 frames; batches of 4", SMALL),
-    Entry("ampose_small", "ampose", "27 frames, each by itself; batches of 4", SMALL),
+    Entry("tcn_short", "tcn", "9 frames of three times as many clips", SHORT),
+    Entry("transformer_gcn_short", "transformer_gcn", "9 frames of three times as many clips", SHORT),
+    Entry("st_transformer_short", "st_transformer", "9 frames of three times as many clips", SHORT),
+    Entry("ssr_stf_short", "ssr_stf", "9 frames of three times as many clips", SHORT),
+    Entry("ampose_short", "ampose", "single frames of three times as many clips", SHORT),
     Entry("tcn_10", "tcn", "27 frames, ten times as many: about the training time of the others", ("steps=4000",)),
 )  # fmt: skip
 
