@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 ROOT = Path(__file__).parents[1]
 LAYOUT = "mediapipe33"
+NOISE_MEASURED = ("demo", "approach", "dance", "pose2sim_cam01", "pose2sim_cam03")
+"""Clips on which training's idea of detector errors was measured; of all other clips it knows nothing."""
 POSE2SIM = {
     "RHip": "r_hip", "RKnee": "r_knee", "RAnkle": "r_ankle", "RBigToe": "r_toe", "RHeel": "r_heel", "LHip": "l_hip",
     "LKnee": "l_knee", "LAnkle": "l_ankle", "LBigToe": "l_toe", "LHeel": "l_heel", "Nose": "nose",

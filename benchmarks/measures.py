@@ -52,8 +52,8 @@ def angle_between(a: Array, b: Array) -> Array:
     return np.degrees(np.arctan2(cross, (a * b).sum(-1)))
 
 
-def contact_scores(probability: NDArray[np.floating[Any]], truth: NDArray[np.bool_]) -> dict[str, float]:
-    """Precision, recall, F1 and accuracy of contacts at a probability of one half; NaN where nothing is counted."""
+def contact_scores(probability: NDArray[Any], truth: NDArray[np.bool_]) -> dict[str, float]:
+    """Precision, recall, F1 and accuracy of contacts (booleans, or probabilities cut at one half); NaN without any."""
     said = np.asarray(probability) > 0.5
     hit, wrong, missed = (said & truth).sum(), (said & ~truth).sum(), (~said & truth).sum()
 

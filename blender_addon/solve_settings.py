@@ -47,7 +47,8 @@ def _property(setting: Mapping[str, Any]) -> Any:
     limits = {k: v for k, v in (("min", low), ("max", high)) if v is not None}
     kind = setting["kind"]
     if kind == "choice":
-        items = [(c, c.replace("_", " ").title(), "") for c in setting["choices"]]
+        texts = setting.get("choice_texts", {})
+        items = [(c, c.replace("_", " ").title(), texts.get(c, "")) for c in setting["choices"]]
         return bpy.props.EnumProperty(items=items, default=default or items[0][0], **common)
     if kind == "bool":
         return bpy.props.BoolProperty(default=bool(default), **common)

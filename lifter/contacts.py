@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from .errors import MotionliftError
 from .smooth import runs
@@ -17,6 +18,9 @@ Mode = Literal["auto", "always", "never"]
 MODES: tuple[Mode, ...] = ("auto", "always", "never")
 
 Flags = NDArray[np.bool_]
+
+FASTEST, HIGHEST, SPEED_SECONDS = 0.5, 0.15, 0.06
+"""A foot that is faster (m/s, over a Gaussian of that many seconds) or higher (metres) does not stand."""
 
 ON, OFF = 0.6, 0.4
 """A contact begins above the first probability and ends below the second."""
@@ -80,11 +84,36 @@ def find_contacts(
         for start, stop in runs(shown):
             for f in range(probability.shape[1]):
                 out[start:stop, f] = _hysteresis(probability[start:stop, f], shortest)
-    numbers = np.arange(len(out)) if frames is None else frames
+    return edited(out, shown, edits, np.arange(len(out)) if frames is None else frames)
+
+
+def edited(contact: Flags, shown: Flags, edits: Sequence[ContactEdit], frames: NDArray[np.integer[Any]]) -> Flags:
+    """(T, 4) contacts with the user's word in the shown frames; `frames` (T,) are the take's numbers."""
+    out = contact.copy()
     for edit in edits:
         feet = {"left": slice(0, 2), "right": slice(2, 4), "both": slice(0, 4)}[edit.foot]
-        inside = (numbers >= edit.first) & (numbers <= edit.last) & shown
+        inside = (frames >= edit.first) & (frames <= edit.last) & shown
         out[inside, feet] = edit.stands
+    return out
+
+
+def believable(contact: Flags, feet: NDArray[np.floating[Any]], floor: float, shown: Flags, fps: float) -> Flags:
+    """(T, F) those contacts whose (T, F, 3) points are slow and near the floor: a false contact that is pinned would
+    bend the leg far off what was seen.
+
+    feet: metres, Z up, where the root path puts them; floor: its height.
+    """
+    out = np.zeros_like(contact)
+    shortest = max(1, round(SHORTEST * fps))
+    for start, stop in runs(shown):
+        points = np.asarray(feet[start:stop], np.float64)
+        calm = np.asarray(gaussian_filter1d(points, SPEED_SECONDS * fps, axis=0, mode="nearest"), np.float64)
+        speed = np.zeros(points.shape[:2])
+        if stop - start > 1:
+            speed = np.linalg.norm(np.gradient(calm, axis=0), axis=-1) * fps
+        sure = contact[start:stop] & (speed < FASTEST) & (points[..., 2] - floor < HIGHEST)
+        for f in range(contact.shape[1]):
+            out[start:stop, f] = _hysteresis(sure[:, f].astype(np.float64), shortest)
     return out
 
 

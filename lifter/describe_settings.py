@@ -3,7 +3,8 @@
 python -m lifter.describe_settings > blender_addon/lifter_settings.json
 
 A setting of solving is a field of the dataclass: its type says what it takes, its default what it is, `metadata` its
-"range" (low, high) and "unit", and the docstring's "Attributes:" what it does. A test keeps file and dataclass alike.
+"range" (low, high), "unit" and "choices" (what each does), and the docstring's "Attributes:" what it does. A test keeps
+file and dataclass alike.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def describe_settings(settings: type[Any] = SolveSettings) -> list[dict[str, Any
     hints, texts = typing.get_type_hints(settings), _attribute_texts(settings)
     out: list[dict[str, Any]] = []
     for each in fields(settings):
+        if each.metadata.get("panel") is False:
+            continue
         if each.default is MISSING or each.name not in texts:
             raise TypeError(f"{settings.__name__}.{each.name} needs a default and a line under Attributes:")
         kind, choices, optional = _kind(each.name, hints[each.name])
@@ -51,6 +54,8 @@ def describe_settings(settings: type[Any] = SolveSettings) -> list[dict[str, Any
         }
         if choices:
             entry["choices"] = choices
+        if "choices" in each.metadata:
+            entry["choice_texts"] = dict(each.metadata["choices"])
         if optional:
             entry["optional"] = True
         if "range" in each.metadata:

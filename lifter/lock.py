@@ -71,9 +71,10 @@ def lock_feet(
     legs = legs_of(skeleton)
     drop = np.zeros(len(out))
     for n, leg in enumerate(legs):
-        moved = _planted(out, leg, contact[:, 2 * n : 2 * n + 2], valid, fps, _sole(offsets, leg))
-        out[:, leg.foot] = moved
-        drop = np.maximum(drop, _missing(out, leg, offsets, contact[:, 2 * n : 2 * n + 2].any(1) & valid))
+        on = contact[:, 2 * n : 2 * n + 2]
+        shift = _stances(out, leg, on, valid, _sole(offsets, leg))
+        out[:, leg.foot] = _planted(out, leg, shift, on, valid, fps)
+        drop = np.maximum(drop, _missing(out, leg, offsets, on.any(1) & valid))
     down = _eased(drop, valid, fps)
     feet = {j for leg in legs for j in leg.foot}
     rest = [j for j in range(out.shape[1]) if j not in feet]
@@ -87,16 +88,21 @@ def _sole(offsets: Array, leg: _Leg) -> Array:
     return heights - heights.min()
 
 
-def _planted(joints: Array, leg: _Leg, contact: Flags, valid: Flags, fps: float, sole: Array) -> Array:
-    """(T, F, 3) the foot's joints, held."""
+def _stances(joints: Array, leg: _Leg, contact: Flags, valid: Flags, sole: Array) -> Array:
+    """(T, 2, 3) from where heel and toe are to where they stand; 0 where they do not."""
     points = joints[:, leg.points]
     shift = np.zeros_like(points)
     for p in range(2):
-        on = contact[:, p] & valid
-        for start, stop in runs(on):
+        for start, stop in runs(contact[:, p] & valid):
             place = np.median(points[start:stop, p], axis=0)
             place[2] = sole[p]
             shift[start:stop, p] = place - points[start:stop, p]
+    return shift
+
+
+def _planted(joints: Array, leg: _Leg, shift: Array, contact: Flags, valid: Flags, fps: float) -> Array:
+    """(T, F, 3) the foot's joints, held."""
+    points = joints[:, leg.points]
     # While one of the two stands the foot turns about it; the other keeps its own way of turning.
     for p, other in ((0, 1), (1, 0)):
         alone = contact[:, p] & ~contact[:, other] & valid

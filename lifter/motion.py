@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import Lens
-from .contacts import MODES, find_contacts, parse_edits
+from .contacts import MODES, believable, edited, find_contacts, parse_edits
 from .errors import MotionliftError
 from .lock import lock_feet
 from .rotation import continuous, matrix_to_quat
@@ -26,6 +26,21 @@ from .world import Shot, floor_height, mean_direction, root_path, scene_axes
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+
+SMOOTHING_TEXTS = {
+    "spline": "Weighs each joint by how sure it is, and keeps the corner where a foot lands",
+    "butterworth": "Cuts off what is faster than a person moves",
+    "savitzky_golay": "Keeps peaks high: for quick, sharp motion",
+    "one_euro": "Smooths slow motion more than fast motion",
+    "gaussian": "A plain mean of neighbouring frames",
+}
+CONTACT_TEXTS = {
+    "auto": "As the network sees it",
+    "always": "In every frame: for somebody who stays on the spot",
+    "never": "In no frame: for jumping, swimming or hanging",
+}
+"""What each choice does, for Blender's panel."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +62,15 @@ class SolveSettings:
     """
 
     height: float = field(default=1.70, metadata={"range": (0.05, 3.0), "unit": "m"})
-    smoothing: Literal["spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"] = "spline"
+    smoothing: Literal["spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"] = field(
+        default="spline", metadata={"choices": SMOOTHING_TEXTS}
+    )
     strength: float = field(default=0.4, metadata={"range": (0.0, 1.0)})
     torso: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     head: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     arms: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
     legs: float = field(default=1.0, metadata={"range": (0.0, 2.0)})
-    contacts: Literal["auto", "always", "never"] = "auto"
+    contacts: Literal["auto", "always", "never"] = field(default="auto", metadata={"choices": CONTACT_TEXTS})
     contact_edits: str = ""
     foot_lock: bool = True
 
@@ -89,15 +106,17 @@ def solve_people(
     """Solve everybody anew, on one floor, before one static camera."""
     axes = _gravity(people)
     bodies = [_solve_body(person, skeleton, fps, axes, settings) for person in people]
-    shots = [
-        _shot(person, body, lens, skeleton, layout, fps, axes) for person, body in zip(people, bodies, strict=True)
-    ]
-    paths = [root_path(shot) for shot in shots]
-    floor = _common_floor(shots, paths)
-    if len(people) > 1:
-        paths = [root_path(shot, floor) for shot in shots]
+    shots = [_shot(*both, lens, skeleton, layout, fps, axes) for both in zip(people, bodies, strict=True)]
+    roots, floor = _paths(shots)
+    if settings.contacts == "auto":
+        bodies = [
+            _with_believable_contacts(*each, floor, skeleton, settings)
+            for each in zip(people, bodies, shots, roots, strict=True)
+        ]
+        shots = [_shot(*both, lens, skeleton, layout, fps, axes) for both in zip(people, bodies, strict=True)]
+        roots, floor = _paths(shots)
     out: list[Person] = []
-    for person, body, shot, (root, _) in zip(people, bodies, shots, paths, strict=True):
+    for person, body, shot, root in zip(people, bodies, shots, roots, strict=True):
         joints = shot.relative + root[:, None] - [0, 0, floor]
         rotations = body.rotations
         if settings.foot_lock:
@@ -203,6 +222,25 @@ def _shot(person: Person, body: _Body, lens: Lens, skeleton: Skeleton, layout: s
     )
 
 
+def _paths(shots: list[Shot]) -> tuple[list[Array], float]:
+    """(T, 3) path of everybody's root, and the height of the one floor under them."""
+    paths = [root_path(shot) for shot in shots]
+    floor = _common_floor(shots, paths)
+    if len(shots) > 1:
+        paths = [root_path(shot, floor) for shot in shots]
+    return [root for root, _ in paths], floor
+
+
+def _with_believable_contacts(
+    person: Person, body: _Body, shot: Shot, root: Array, floor: float, skeleton: Skeleton, settings: SolveSettings
+) -> _Body:
+    """The body with contacts that agree with where its feet are; what the user said stays."""
+    columns = [i for i, n in enumerate(FEET) if n in skeleton.joint_names]
+    contact = np.zeros_like(body.contact)
+    contact[:, columns] = believable(shot.contact, root[:, None] + shot.feet, floor, shot.valid, shot.fps)
+    return replace(body, contact=edited(contact, shot.valid, parse_edits(settings.contact_edits), person.frames))
+
+
 def _common_floor(shots: list[Shot], paths: list[tuple[Array, float | None]]) -> float:
     """Height of the one floor: of those who stand on it, by how long; else where the lowest foot comes."""
     known = [(h, shot.contact.sum()) for shot, (_, h) in zip(shots, paths, strict=True) if h is not None]
@@ -218,7 +256,7 @@ def _lock(
 ) -> tuple[Array, Array]:
     """(T, J, 3) joints and (T, B, 3, 3) rotations with the feet held."""
     locked = lock_feet(skeleton, joints, offsets, shot.contact, shot.valid, fps)
-    locked = bend_limbs(skeleton, locked, rotations, offsets)
+    locked = bend_limbs(skeleton, locked, rotations, offsets, exact=True)
     rotations = solve_rotations(skeleton, locked, fps)
     return forward_kinematics(skeleton, rotations, offsets) + locked[:, :1], rotations
 

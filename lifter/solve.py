@@ -145,7 +145,9 @@ def forward_kinematics(skeleton: Skeleton, rotations: Array, offsets: Array) -> 
     return out
 
 
-def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations: Array, offsets: Array) -> Array:
+def bend_limbs(
+    skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations: Array, offsets: Array, exact: bool = False
+) -> Array:
     """(T, J, 3) joints whose elbows and knees are where constant bone lengths need them to be.
 
     A network that is unsure how far a limb is bent towards the camera says that its bones are short. Both ends of
@@ -153,6 +155,7 @@ def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations:
     their lengths: a squat seen from the front bends its knees again. It moves the way it already lies off the
     line or, where that is nothing, the way its hinge bends. Bones that seem long stay so: a limb whose ends lie
     about as far apart as it can reach then keeps the bend that was seen, instead of snapping straight and back.
+    With `exact` every limb gets its bones' lengths, for ends that were put where they are.
     """
     out = np.array(joints, np.float64)
     for b, bone in enumerate(skeleton.bones):
@@ -163,10 +166,11 @@ def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations:
         along = normalize(line)
         seen = (out[:, middle] - out[:, above], out[:, below] - out[:, middle])
         upper, lower = (
-            np.maximum(np.linalg.norm(offsets[j]), np.linalg.norm(s, axis=-1))
+            np.maximum(np.linalg.norm(offsets[j]), 0.0 if exact else np.linalg.norm(s, axis=-1))
             for j, s in zip((middle, below), seen, strict=True)
         )
         distance = np.maximum(np.linalg.norm(line, axis=-1), np.abs(upper - lower) + 1e-4)
+        distance = np.minimum(distance, upper + lower)
         share = (upper**2 - lower**2 + distance**2) / (2 * distance)
         depth = np.sqrt(np.clip(upper**2 - share**2, 0, None))
         bending = np.cross(along, rotations[:, b] @ np.array(bone.axis))

@@ -31,6 +31,12 @@ FLOOR_ERROR = 0.04
 FLIGHT = 0.08, 0.9
 """Seconds that a person may be in the air: shorter is a contact that was missed, longer a harness."""
 
+RISE = 0.04
+"""Metres that the lower foot is off the floor in the middle of a flight, at least."""
+
+JUMP_ACCELERATION = 30.0
+"""Typical acceleration of the hips at take-off and landing, m/s^2."""
+
 GRAVITY = 9.81
 
 
@@ -76,10 +82,8 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8) -> tuple[
     standing = shot.contact & shot.valid[:, None]
     together = standing[1:] & standing[:-1]
     steps = np.diff(shot.feet, axis=0)
-    fall, in_air = _flight(shot, p)
-    # Take-off and landing are as sudden as they are.
-    sudden = np.convolve(np.abs(np.diff(in_air.astype(np.int8), prepend=0, append=0)), [1, 1, 1, 1], "same")[1:-2] > 0
-    calm = np.where(sudden, 1e-4, 1.0) * (shot.fps**2 / ROOT_ACCELERATION) ** 2
+    fall, flights = _flights(shot, p)
+    in_air = np.zeros(frames, bool)
     trust = np.ones_like(weight)
     grip, level = np.ones(together.shape), np.ones(standing.shape)
     root = np.zeros((frames, 3))
@@ -94,7 +98,7 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8) -> tuple[
         system.add_frames(
             (weighted[..., :, None] * rows[..., None, :]).sum((1, 2)), (weighted * targets[..., None]).sum((1, 2))
         )
-        system.add_accelerations(calm, np.where(in_air[1:-1, None], fall, 0.0))
+        system.add_accelerations(*_expected(shot.fps, fall, in_air))
         held = together * grip / (SLIDE / shot.fps) ** 2
         system.add_steps(held.sum(1), -(held[..., None] * steps).sum(1))
         on_floor = standing * level / FLOOR_ERROR**2
@@ -111,6 +115,8 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8) -> tuple[
         if height is None and standing.any():
             height = float(np.median(heights[standing]))
         if height is not None:
+            # Who is in the air has left the floor: a contact that was only missed does not count as a flight.
+            in_air = _risen(heights - height, flights)
             level = np.minimum(1.0, 2 * FLOOR_ERROR / np.maximum(np.abs(heights - height), 1e-9))
     return root, height
 
@@ -126,20 +132,35 @@ def _projection_rows(shot: Shot, p: Array) -> tuple[Array, Array, Array]:
     return rows, targets, np.where(seen, np.asarray(shot.score, np.float64), 0.0)
 
 
-def _flight(shot: Shot, p: Array) -> tuple[Array, Flags]:
-    """(T-2, 3) what the root's acceleration is in flight, metres a frame^2, and (T,) frames in the air.
+def _flights(shot: Shot, p: Array) -> tuple[Array, list[tuple[int, int]]]:
+    """(T-2, 3) what the root's acceleration is in flight, metres a frame^2, and (start, stop) of what may be flights.
 
     In the air the middle of the body falls; the root moves against what arms and legs do. The middle is taken as the
     mean of the joints.
     """
-    in_air = np.zeros(len(p), bool)
-    off = shot.valid & ~shot.contact.any(1) & shot.contact.any()
-    for start, stop in runs(off):
-        seconds = (stop - start) / shot.fps
+    found: list[tuple[int, int]] = []
+    for start, stop in runs(shot.valid & ~shot.contact.any(1)) if shot.contact.any() else ():
         inside = start > 0 and stop < len(p) and shot.valid[start - 1] and shot.valid[stop]
-        in_air[start:stop] = inside and FLIGHT[0] <= seconds <= FLIGHT[1]
-    middle = p.mean(1)
-    return np.array([0, 0, -GRAVITY / shot.fps**2]) - np.diff(middle, 2, axis=0), in_air
+        if inside and FLIGHT[0] <= (stop - start) / shot.fps <= FLIGHT[1]:
+            found.append((start, stop))
+    return np.array([0, 0, -GRAVITY / shot.fps**2]) - np.diff(p.mean(1), 2, axis=0), found
+
+
+def _risen(heights: Array, flights: list[tuple[int, int]]) -> Flags:
+    """(T,) frames of those flights in which (T, F) points of the feet are off the floor."""
+    in_air = np.zeros(len(heights), bool)
+    for start, stop in flights:
+        lower: Array = heights[start:stop].min(1)
+        in_air[start:stop] = float(np.median(lower)) > RISE
+    return in_air
+
+
+def _expected(fps: float, fall: Array, in_air: Flags) -> tuple[Array, Array]:
+    """(T-2,) weights and (T-2, 3) wanted second differences of the root. Take-off and landing are sudden."""
+    change = np.abs(np.diff(in_air.astype(np.int8)))
+    sudden = (change[1:] + change[:-1]) > 0
+    weight = (fps**2 / np.where(sudden, JUMP_ACCELERATION, ROOT_ACCELERATION)) ** 2
+    return weight, np.where((in_air[1:-1] & ~sudden)[:, None], fall, 0.0)
 
 
 class _System:

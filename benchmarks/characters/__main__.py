@@ -23,6 +23,7 @@ from blender_addon.take_file import TakeFile, read_take
 from lifter.footage import open_footage, read_frames
 from tests.blender_addon.armatures import add_armature
 
+from . import rigify
 from .cast import CAST, Character, into, make_rig, placed
 from .figure import Figure, make_figure
 
@@ -101,9 +102,12 @@ def cast(who: Character, take: TakeFile) -> Actor:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.render.fps = round(take.fps)
-    built = make_rig(who)
+    if who.family == "rigify":
+        armature, built = rigify.generate(who)
+    else:
+        built = make_rig(who)
+        armature = add_armature(placed(built.rig, who))
     figure = make_figure(built.rig, built.truth, who.looks)
-    armature = add_armature(placed(built.rig, who))
     _dress(figure, armature, who)
     report = put_on_rig(take, armature)
     _stage(scene)
@@ -142,13 +146,14 @@ def _stage(scene: Any) -> None:
     """Workbench's light and a floor of half-metre squares."""
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.display.shading.light, scene.display.shading.color_type = "STUDIO", "MATERIAL"
+    scene.view_settings.exposure = 0.9
     scene.display.shading.show_cavity = scene.display.shading.show_shadows = True
     scene.display.shadow_focus = 0.3
     scene.view_settings.view_transform = "Standard"
     world = bpy.data.worlds.new("strip")
     world.color = _colour("c9ced3")[:3]
     scene.world = world
-    squares, side = 60, 0.5
+    squares, side = 120, 0.5
     row = squares + 1
     points = [(side * (x - squares / 2), side * (y - squares / 2), 0) for y in range(row) for x in range(row)]
     corners = [(y * row + x) for y in range(squares) for x in range(squares)]
@@ -174,11 +179,12 @@ def shot(actor: Actor, take: TakeFile, frame: int, cell: tuple[int, int], turn: 
     towards = take.R[2].astype(float)
     heading = np.arctan2(towards[1], towards[0]) + np.radians(turn)
     away = Vector((-np.cos(heading), -np.sin(heading), 0.22)) * 5 * tall
-    target = Vector((place.x, place.y, 0.53 * tall))
+    # Jumps are followed, squats are not.
+    target = Vector((place.x, place.y, 0.57 * tall + max(0.0, place.z - 0.7 * tall)))
     data = bpy.data.cameras.new("shot")
     camera = bpy.data.objects.new("shot", data)
     scene.collection.objects.link(camera)
-    data.type, data.ortho_scale = "ORTHO", 1.22 * tall * max(1.0, cell[0] / cell[1])
+    data.type, data.ortho_scale = "ORTHO", 1.26 * tall * max(1.0, cell[0] / cell[1])
     camera.matrix_world = Matrix.Translation(target + away) @ away.to_track_quat("Z", "Y").to_matrix().to_4x4()
     scene.camera = camera
     picture = render(scene)

@@ -74,6 +74,12 @@ CAST = {
         Rest(arms_down=30, elbows=6, legs_apart=5), Looks(0.75, 0.72, 0.8, 0.8),
         ("3c9a7c", "24505e", "c98f6b", "8a3b1e"), 100.0, Y_UP,
     ),
+    "ogre": Character(
+        "Rigify, generated: keys on its controls", "rigify", 2.6,
+        {"arm": 1.3, "forearm": 1.35, "shoulder": 1.35, "hips": 1.2, "thigh": 0.78, "shin": 0.75, "trunk": 1.15,
+         "neck": 0.8, "head": 0.95, "hand": 1.5, "foot": 1.35},
+        Rest(), Looks(1.5, 1.45, 1.35, 1.5), ("8d6b46", "4b4238", "7fa05a", "3f5c2e"),
+    ),
 }  # fmt: skip
 
 PARTS = {
@@ -85,7 +91,7 @@ PARTS = {
 
 def make_rig(who: Character) -> Built:
     """The character's rig in its rest pose, soles on Z = 0, facing -Y, 1 unit a metre."""
-    return _posed(_reshaped(build(who.family), who), who)
+    return _posed(reshaped(build(who.family), who), who)
 
 
 def placed(rig: RigSpec, who: Character) -> RigSpec:
@@ -114,7 +120,7 @@ def _part(slot: str | None) -> str | None:
     return PARTS.get(slot.removeprefix("l_").removeprefix("r_"))
 
 
-def _reshaped(built: Built, who: Character) -> Built:
+def reshaped(built: Built, who: Character) -> Built:
     """Every part longer or shorter, then the whole as tall as wished and stood on the floor."""
     rig, slots = built.rig, _slots(built)
     heads, tails = rig.heads.copy(), rig.tails.copy()

@@ -366,7 +366,7 @@ SIT = Choreography(
 )
 
 DANCE = Choreography(
-    seconds=5.0,
+    seconds=3.8,
     start=(0.0, 0.1),
     start_yaw=-10,
     steps=(

@@ -61,7 +61,7 @@ def read_state(folder: Path) -> State:
         wheels = tuple(str(w) for w in said["wheels"])
         installed = Installed(str(said["target"]), str(said["variant"]), wheels, int(said["megabytes"]))
     except FileNotFoundError:
-        if not folder.exists():
+        if not folder.exists() or not any(folder.iterdir()):
             return State(False, False, "Not set up yet")
         return State(False, False, "The environment is damaged: repair it")
     except (OSError, ValueError, TypeError, KeyError):

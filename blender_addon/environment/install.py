@@ -26,12 +26,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from .folder import RECORD, remove_leftovers, wheel_names, worker_command, worker_variables
-from .plan import INDEX, Plan, SetupError, Wheel, make_plan
+from .plan import INDEX, MODEL, Plan, SetupError, Wheel, make_plan
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage, how much is done and how much there is, in megabytes where it is about files."""
 
-MODEL = "pose_full.task"
 PATIENCE = 300.0
 """Seconds that the first start of the worker may take; virus scanners look at every file."""
 MARGIN_MEGABYTES = 100

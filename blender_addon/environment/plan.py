@@ -13,13 +13,15 @@ from typing import Any
 
 from .errors import SetupError
 
-__all__ = ["INDEX", "VARIANTS", "Plan", "SetupError", "Wheel", "make_plan", "read_lock", "this_target"]
+__all__ = ["INDEX", "MODEL", "VARIANTS", "Plan", "SetupError", "Wheel", "make_plan", "read_lock", "this_target"]
 
 LOCK = Path(__file__).with_name("lock.json")
 VARIANTS = ("cpu", "cuda", "directml")
 """Which ONNX Runtime: the plain one (it has CoreML on Apple's), NVIDIA's, any GPU on Windows."""
 UNPACKED = 3.2
 """An environment takes so many times the space of its wheels (measured on Linux)."""
+MODEL = "pose_full.task"
+"""The detector's models, in the folder models/ of the extension and of the environment."""
 INDEX = "the Python Package Index, or the index that pip is set to"
 
 
@@ -88,7 +90,7 @@ def make_plan(variant: str = "cpu", bundles: Path | None = None, target: str | N
 
     Args:
         variant: one of `VARIANTS`; devices.py finds the fitting one.
-        bundles: the extension's folder; its wheels/ is used if it holds all that is needed.
+        bundles: the extension's folder; its wheels/ and models/ are used if they hold all that is needed.
         target: None for this machine and Python.
     Raises:
         SetupError: nothing fits this platform and Python.
@@ -107,7 +109,8 @@ def make_plan(variant: str = "cpu", bundles: Path | None = None, target: str | N
             f"There is no {variant!r} environment for {target}", "", f"Use one of {', '.join(sorted(targets[target]))}"
         )
     wheels = tuple(_wheel(lock, name) for name in targets[target][variant])
-    whole = bundles is not None and all((bundles / "wheels" / w.file).is_file() for w in wheels)
+    bundled = [bundles / "models" / MODEL, *(bundles / "wheels" / w.file for w in wheels)] if bundles else []
+    whole = bool(bundled) and all(path.is_file() for path in bundled)
     return Plan(target, variant, wheels, bundles if whole else None, _wheel(lock, lock["model"]))
 
 

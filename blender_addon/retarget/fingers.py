@@ -44,6 +44,8 @@ def follow(motion: Motion, rig: RigSpec, mapping: Mapping, body: Body) -> dict[s
 
 def _directions(rig: RigSpec, bones: list[int]) -> list[Array]:
     """Where each bone of a finger points: to the next one's head. The last keeps on if its own tail lies elsewhere."""
+    if not bones:
+        return []
     out = [rig.heads[b] - rig.heads[a] for a, b in pairwise(bones)]
     last = rig.tails[bones[-1]] - rig.heads[bones[-1]]
     if out and unit(last) @ unit(out[-1]) < 0.5:
@@ -68,8 +70,7 @@ def curl(rig: RigSpec, mapping: Mapping, known: Container[str] = ()) -> dict[str
                 continue
             bones = [rig.index(b) for b in mapping.bones.get(f"{side}_{finger}", ())]
             before = along
-            for bone, wanted in zip(bones, degrees, strict=False):
-                direction = rig.rest[bone, :3, 1]
+            for bone, direction, wanted in zip(bones, _directions(rig, bones), degrees, strict=False):
                 bent = np.degrees(np.arctan2(np.cross(before, direction) @ axis, before @ direction))
                 before = direction
                 rest = from_matrix(rig.rest[bone, :3, :3])

@@ -77,7 +77,7 @@ class TestPlan:
         models = pytest.importorskip("lifter.detect.models")
         model = plan.make_plan("cpu", target=TARGETS[0]).model
         assert (model.file, model.sha256) == (models.WHEEL, models.WHEEL_SHA256)
-        assert install.MODEL == models.BUNDLE
+        assert plan.MODEL == models.BUNDLE
 
     def test_what_does_not_exist_is_said(self) -> None:
         with pytest.raises(SetupError, match="no packages for freebsd-x64-py311"):
@@ -130,6 +130,8 @@ class TestDevices:
     ) -> None:
         monkeypatch.setattr(plan, "this_target", lambda: "windows-x64-py311")
         (tmp_path / "wheels").mkdir()
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / plan.MODEL).touch()
         for wheel in plan.make_plan("cpu", target="windows-x64-py311").wheels if bundled else ():
             (tmp_path / "wheels" / wheel.file).touch()
         chosen = devices.fitting_plan(wish, devices.Device("A GPU", found, "A GPU"), tmp_path)
@@ -371,6 +373,8 @@ class TestSettingUp:
 class TestState:
     def test_of_nothing_of_rubbish_and_of_another_python(self, tmp_path: Path) -> None:
         assert read_state(tmp_path / "none").text == "Not set up yet"
+        assert read_state(tmp_path).text == "Not set up yet", "an empty folder is none"
+        (tmp_path / "packages").mkdir()
         assert "damaged" in read_state(tmp_path).text
         for rubbish in ("", "[]", "{}", '{"target": 1, "variant": 2, "wheels": 3, "megabytes": "x"}'):
             (tmp_path / "installed.json").write_text(rubbish)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lifter.contacts import ContactEdit, find_contacts, parse_edits
+from lifter.contacts import ContactEdit, believable, find_contacts, parse_edits
 from lifter.errors import MotionliftError
 
 
@@ -59,3 +59,12 @@ def test_edits_as_text() -> None:
     assert edits == (ContactEdit("left", 100, 120, stands=False), ContactEdit("both", 7, 9, stands=True))
     with pytest.raises(MotionliftError, match="left:100-120=off"):
         parse_edits("left:100=off")
+
+
+def test_a_foot_that_moves_or_is_high_does_not_stand() -> None:
+    t = np.arange(60) / 30
+    still, walking, high = (np.stack([v * t, 0 * t, h + 0 * t], -1) for v, h in ((0.1, 0.02), (1.5, 0.02), (0, 0.4)))
+    feet = np.stack([still, walking, high], 1)
+    found = believable(np.ones((60, 3), bool), feet, 0.0, np.ones(60, bool), 30)
+    assert found[:, 0].all() and not found[:, 1:].any()
+    assert not believable(np.zeros((60, 3), bool), feet, 0.0, np.ones(60, bool), 30).any()

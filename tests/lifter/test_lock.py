@@ -42,7 +42,7 @@ def held(body: Skeleton, slide: float = 0.1) -> tuple[np.ndarray, np.ndarray, np
     rotations, joints, contact = stepping(body, slide)
     valid = np.ones(len(joints), bool)
     locked = lock_feet(body, joints, body.rest_offsets, contact, valid, FPS)
-    turned = solve_rotations(body, bend_limbs(body, locked, rotations, body.rest_offsets), FPS)
+    turned = solve_rotations(body, bend_limbs(body, locked, rotations, body.rest_offsets, exact=True), FPS)
     out = forward_kinematics(body, turned, body.rest_offsets) + locked[:, :1]
     return joints, out, contact, turned
 

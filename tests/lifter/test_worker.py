@@ -107,11 +107,15 @@ def test_a_take_is_solved_again_in_about_a_second(
 ) -> None:
     begun = time.monotonic()
     job = {"id": 8, "kind": "solve", "take": str(captured[0]), "output": str(tmp_path / "b.take.npz")}
-    done, _ = worker.do({**job, "settings": {"strength": 0.9}})
+    edits = "left:3-9=off"
+    done, _ = worker.do({**job, "settings": {"strength": 0.9, "contact_edits": edits}})
     assert done["type"] == "done" and time.monotonic() - begun < 2
     settings = load_take(tmp_path / "b.take.npz").header["settings"]
     assert settings["strength"] == 0.9
     assert settings["height"] == 1.6, "what is not given stays as the take has it"
+    assert settings["contact_edits"] == edits
+    done, _ = worker.do({**job, "take": str(tmp_path / "b.take.npz"), "settings": {}})
+    assert load_take(tmp_path / "b.take.npz").header["settings"] == settings
 
 
 @pytest.mark.parametrize(
@@ -132,6 +136,8 @@ def test_a_take_is_solved_again_in_about_a_second(
         ({"settings": {"strength": "0.5"}}, "Give a number"),
         ({"settings": {"progress": 1}}, "No setting is called 'progress'"),
         ({"settings": {"height": 12.0}}, "12.0 m tall"),
+        ({"settings": {"smoothing": "guassian"}}, "one of 'spline'"),
+        ({"settings": {"contact_edits": "left:3=off"}}, "left:100-120=off"),
         ({"settings": {"detector": "mediapip"}}, "mediapip"),
         ({"settings": {"detector_options": {"peple": 2}}}, "'people'"),
         ({"settings": {"checkpoint": "nobody"}}, "nobody"),

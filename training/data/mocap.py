@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
-from lifter.rotation import continuous, matrix_to_quat, quat_to_matrix, shortest_arc
+from lifter.rotation import continuous, matrix_to_quat, normalize, quat_to_matrix, shortest_arc
 from lifter.skeleton import Skeleton
-from lifter.solve import forward_kinematics
+from lifter.solve import forward_kinematics, rigid_fit
 from training.config import read
 from training.data.recording import contact_points
 
@@ -44,6 +44,10 @@ class Size:
     ours: tuple[str, ...]
 
 
+Alike = tuple[str, str, float, float, float]
+"""Two places of a recording, and the direction from the first to the second in our rest pose."""
+
+
 @dataclass(frozen=True)
 class JointMap:
     """How a recording's joints stand for ours. A place is a joint's name, or "end:NAME" for its End Site.
@@ -58,6 +62,8 @@ class JointMap:
         center: of such bones, those whose mean rotation is taken for the rest pose.
         adjust: a constant turn of a bone in degrees about its own axes at rest, where the recording's rest pose is not
             ours: feet that lean with legs spread at rest, a head bone that points backwards.
+        align: for bones that take a rotation, two places and the direction between them in our rest pose (x, y, z): by
+            these the constant is found between the rotation of a recording whose rest pose is no T-pose, and ours.
         size: without it the root's path is taken as large as it was recorded.
         joints: where each joint is, for skeletons without bones: a place, the middle of a list of places, or a table of
             places with weights that sum to 1 (more than 1 and less than 0 is beyond a place).
@@ -70,6 +76,7 @@ class JointMap:
     aim: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     center: tuple[str, ...] = ()
     adjust: dict[str, tuple[float, float, float]] = field(default_factory=dict[str, tuple[float, float, float]])
+    align: dict[str, tuple[Alike, ...]] = field(default_factory=dict[str, tuple[Alike, ...]])
     size: Size | None = None
     joints: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     path: str = ""
@@ -221,12 +228,15 @@ def _bone_rotations(captured: Captured, joint_map: JointMap, skeleton: Skeleton)
             f"{captured.file}: has positions and no rotations, which the bones of skeleton {skeleton.name} take over",
             "Use a skeleton without bones, or a file with rotations",
         )
+    strange = _rests_strangely(captured, joint_map, skeleton)
     rotations = np.zeros((len(captured.positions), len(skeleton.bones), 3, 3))
     for b, bone in enumerate(skeleton.bones):
         parent = skeleton.bone_parents[b]
         above = rotations[:, parent] if parent >= 0 else np.broadcast_to(np.eye(3), (len(rotations), 3, 3))
         rule = joint_map.bones.get(bone.name)
         turn = above if rule is None else captured.turns[:, _index(captured, joint_map, rule)]
+        if strange and rule is not None:
+            turn = _aligned(turn, above, captured, joint_map, skeleton, b)
         # Without places to aim at a bone keeps the rotation that it takes over.
         aim = joint_map.aim.get(bone.name, ())
         if aim and (rule is None or _says(captured, joint_map, aim)):
@@ -242,11 +252,80 @@ def _bone_rotations(captured: Captured, joint_map: JointMap, skeleton: Skeleton)
     return rotations
 
 
+def _directions(captured: Captured, joint_map: JointMap, name: str) -> list[tuple[Array, Array]]:
+    """(T, 3) directions in the recording and (3,) in our rest pose, by which a bone is aligned."""
+    out: list[tuple[Array, Array]] = []
+    for a, c, *rest in joint_map.align.get(name, ()):
+        seen = _place(captured, joint_map, {c: 1}) - _place(captured, joint_map, {a: 1})
+        out.append((normalize(seen), normalize(np.array(rest, np.float64))))
+    return out
+
+
+def _rests_strangely(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> bool:
+    """Whether the recording's rest pose is turned by more than 30 degrees from ours: the root's bone shows it."""
+    bone = skeleton.bones[0].name
+    places = [n for pair in joint_map.align.get(bone, ()) for n in pair[:2]]
+    if bone not in joint_map.bones or captured.turns is None or not _says(captured, joint_map, places):
+        return False
+    turn = captured.turns[:, _index(captured, joint_map, joint_map.bones[bone])]
+    for seen, ours in _directions(captured, joint_map, bone):
+        local = (seen[:, None] @ turn)[:, 0].mean(0)
+        if normalize(local) @ ours < np.cos(np.radians(30)):
+            return True
+    return False
+
+
+def _aligned(
+    turn: Array, above: Array, captured: Captured, joint_map: JointMap, skeleton: Skeleton, index: int
+) -> Array:
+    """(T, 3, 3) the rotation with the constant taken out by which the recording's rest differs from ours.
+
+    Two directions of a bone tell the constant; with one, the turn about it is that with which the bone does not
+    twist against the one above on the average. The second of a limb is the hinge of its elbow or knee.
+    """
+    bone = skeleton.bones[index]
+    pairs = _directions(captured, joint_map, bone.name)
+    weights = [np.ones(len(turn)) for _ in pairs]
+    hinged = bone if bone.hinge else next((b for b in skeleton.bones if b.name == bone.parent and b.hinge), None)
+    if hinged is not None and bone.head in hinged.hinge[:2] and hinged.name in joint_map.aim:
+        upper, lower = (
+            _place(captured, joint_map, {c: 1}) - _place(captured, joint_map, {a: 1})
+            for a, c in (joint_map.aim[n] for n in (hinged.name, _child(skeleton, hinged.name)))
+        )
+        across = np.cross(normalize(upper), normalize(lower))
+        pairs.append((normalize(across), np.array(hinged.axis)))
+        weights.append(np.linalg.norm(across, axis=-1))
+    if not pairs:
+        raise MotionliftError(
+            f"{captured.file}: rests in no T-pose, and {joint_map.path} does not say how {bone.name} lies",
+            f"Add {bone.name} to [align]",
+        )
+    local = [
+        normalize(((seen[:, None] @ turn)[:, 0] * w[:, None]).sum(0))
+        for (seen, _), w in zip(pairs, weights, strict=True)
+    ]
+    ours = [rest for _, rest in pairs]
+    if len(pairs) > 1:
+        return turn @ rigid_fit(np.stack(ours), np.stack(local)[None])[0]
+    constant = shortest_arc(ours[0], local[0])
+    # How the bone then lies against the one above, on the average, and the part of it that turns about the bone.
+    quaternion = matrix_to_quat(_mean_rotation(np.swapaxes(above, -1, -2) @ turn @ constant)[None])[0]
+    twist = 2 * np.arctan2(quaternion[1:] @ ours[0], quaternion[0])
+    return turn @ constant @ _about_axes(-twist * ours[0])
+
+
+def _child(skeleton: Skeleton, bone: str) -> str:
+    return next(b.name for b in skeleton.bones if b.parent == bone)
+
+
+def _mean_rotation(rotations: Array) -> Array:
+    u, _, vt = np.linalg.svd(rotations.mean(0))
+    return u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+
+
 def _centred(turn: Array, parent: Array) -> Array:
     """Take a bone's mean rotation relative to its parent out: the recording's rest is not ours."""
-    relative = np.swapaxes(parent, -1, -2) @ turn
-    u, _, vt = np.linalg.svd(relative.mean(0))
-    return turn @ (u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt).T
+    return turn @ _mean_rotation(np.swapaxes(parent, -1, -2) @ turn).T
 
 
 def _about_axes(angles: Array) -> Array:
