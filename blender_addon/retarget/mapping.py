@@ -230,5 +230,5 @@ def _check_bones(file: str, bones: dict[str, tuple[str, ...]], rig: RigSpec) -> 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     """A sentence with the known name that is most like this one, if any is."""
     lower = {k.lower(): k for k in known}
-    near = get_close_matches(name.lower(), lower, n=1)
+    near = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
     return f' Did you mean "{lower[near[0]]}"?' if near else ""

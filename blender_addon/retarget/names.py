@@ -145,7 +145,7 @@ def _trunk(rig: RigSpec, words: list[Word], found: Found) -> set[str]:
     found["pelvis"] = (pelvis,)
     if head is None and chest is not None:
         # Rigify's metarig numbers its spine up to the head: the last bone of that chain.
-        chain = [i for i, w in enumerate(words) if w.text in ("spine", "neck") and chest in rig.ancestors(i)]
+        chain = [i for i, w in enumerate(words) if w.text == "spine" and chest in rig.ancestors(i)]
         head = max(chain, key=lambda i: len(rig.ancestors(i)), default=None)
         guessed |= {"head", "neck"}
     found |= _spine(rig, words, pelvis, chest, head)
@@ -190,12 +190,15 @@ def _spine(rig: RigSpec, words: list[Word], pelvis: int, chest: int | None, head
         spine.pop()
     if spine:
         out["spine"] = tuple(spine)
+    below = {pelvis, *rig.ancestors(pelvis), *spine}
     if head is not None and pelvis in rig.ancestors(head):
         out["head"] = (head,)
-        below = {pelvis, *rig.ancestors(pelvis), *spine}
         neck = [b for b in rig.ancestors(head) if b not in below][::-1]
-        if neck and chest is not None:
-            out["neck"] = tuple(neck)
+    else:
+        neck = [i for i, w in enumerate(words) if w.text == "neck" and pelvis in rig.ancestors(i)]
+        neck = [b for b in neck if b not in below and not words[b].helper]
+    if neck and spine:
+        out["neck"] = tuple(neck)
     return out
 
 

@@ -361,16 +361,14 @@ def from_bones(bones: list[Bone], name: str) -> RigSpec:
 def from_points(names: list[str], parents: list[int], heads: Array, tails: Array, name: str = "rig",
                 rolls: Array | None = None) -> RigSpec:  # fmt: skip
     """Rest matrices with Y along the bone and any roll."""
-    rest = np.tile(np.eye(4), (len(names), 1, 1))
     lengths = np.linalg.norm(tails - heads, axis=1)
-    for i, (head, tail) in enumerate(zip(heads, tails, strict=True)):
-        y = (tail - head) / lengths[i] if lengths[i] > 1e-12 else np.array((0.0, 1, 0))
-        x = np.cross(y, np.eye(3)[np.argmin(np.abs(y))])
-        x /= np.linalg.norm(x)
-        z = np.cross(x, y)
-        roll = 0.0 if rolls is None else rolls[i]
-        x, z = np.cos(roll) * x - np.sin(roll) * z, np.sin(roll) * x + np.cos(roll) * z
-        rest[i, :3] = np.column_stack((x, y, z, head))
+    y = np.where(lengths[:, None] > 1e-12, (tails - heads) / np.maximum(lengths, 1e-12)[:, None], (0.0, 1.0, 0.0))
+    x = np.cross(y, np.eye(3)[np.argmin(np.abs(y), axis=1)])
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    z = np.cross(x, y)
+    c, s = (f(np.zeros(len(names)) if rolls is None else rolls)[:, None] for f in (np.cos, np.sin))
+    rest = np.tile(np.eye(4), (len(names), 1, 1))
+    rest[:, :3] = np.stack((c * x - s * z, y, s * x + c * z, heads), axis=-1)
     return make_rig(names, parents, rest, lengths, name)
 
 
