@@ -116,11 +116,14 @@ def fast_motion(moving: Array, truth: Array, fps: float, above: float = 6.0) -> 
     """Shares of the true motion above so many Hz in (T, N, 3) points: how much of it is there, and energy.
 
     The first is the regression of the moving points on the true ones (1: all of it, in phase and full size); the
-    second is the ratio of their energies, to which noise adds. NaN where a clip is too short or has gaps.
+    second is the ratio of their energies, to which noise adds. NaN where a clip is too short, has gaps, or
+    moves so fast by less than 1.5 mm (root mean square): ratios say nothing then.
     """
     if len(truth) < 30 or fps <= 2 * above or not np.isfinite(moving).all():
         return np.nan, np.nan
     sos = butter(4, above / (fps / 2), "high", output="sos")
     x, y = (np.asarray(sosfiltfilt(sos, p, axis=0)) for p in (truth, moving))
     true = float((x * x).sum())
+    if true / x[..., 0].size < 0.0015**2:
+        return np.nan, np.nan
     return float((x * y).sum()) / true, float((y * y).sum()) / true
