@@ -49,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    one.add_argument(
+        "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
+    )
     one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
     one.add_argument("--detector", default="mediapipe")
@@ -165,6 +168,7 @@ def run_capture(args: argparse.Namespace) -> int:
             args.clip,
             focal=args.focal,
             fov=args.fov,
+            camera=args.camera,
             start=args.start,
             end=args.end,
             detector=args.detector,
