@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lifter.skeleton import Skeleton, layout_keypoints, load_skeleton
 from training.data.open_data import ManifestSource, manifest_items
-from training.synthetic import detector_errors
+from training.detector_noise import detector_errors
 
 Array = NDArray[np.float64]
 
@@ -109,14 +109,15 @@ def simulate(
     score = np.ones(rays.shape[:2])
     if noise:
         g = torch.Generator().manual_seed(seed)
-        scale = torch.tensor([noise / float(np.median(seen[..., 2]))])
         found, sure = detector_errors(
             skeleton,
             torch.from_numpy(rays).float()[None],
             torch.ones(1, *score.shape),
             torch.from_numpy(seen).float()[None],
-            scale,
+            torch.zeros(1, *score.shape, dtype=torch.bool),
             g,
+            fps=FPS,
+            amount=noise,
         )
         rays, score = found[0].numpy().astype(np.float64), sure[0].numpy()
     pixels = np.concatenate([rays, np.ones((*rays.shape[:2], 1))], -1) @ K.T

@@ -159,7 +159,10 @@ def _floor(rig: RigSpec, at: _Joints, up: Array) -> float:
         if ends[0] is not None and ends[1] is not None and unit(ends[1] - ends[0]) @ up > -0.8:
             points.append(ends[1])
     if not points:
-        points = [p for s in SIDES if (p := at.tail(f"{s}_shin")) is not None] or [rig.heads[0]]
+        points = [p for s in SIDES if (p := at.tail(f"{s}_shin")) is not None]
+    if not points:
+        # A bust or a ghost floats above the ground of its own file.
+        return min(0.0, float(rig.heads[0] @ up)) if float(at.need("pelvis") @ up) > 1e-6 else float(rig.heads[0] @ up)
     heights = np.array(points) @ up
     low, size = float(heights.min()), float(at.need("pelvis") @ up - heights.min())
     return 0.0 if -0.03 * size < low < 0.12 * size else low

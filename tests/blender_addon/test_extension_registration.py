@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import pytest
 
 from .extension import disable, enable, module
 
@@ -140,7 +141,8 @@ def draw_all(context: Any) -> list[str]:
     return drawn
 
 
-def test_panels_draw_in_an_empty_file_and_say_what_to_do(scene: Any) -> None:
+def test_panels_draw_in_an_empty_file_and_say_what_to_do(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOTIONLIFT_PYTHON", raising=False)
     drawn = draw_all(bpy.context)
     for operator in ("capture", "preview", "solve", "retarget", "batch", "export", "set_up"):
         assert (f"motionlift.{operator}" in drawn) is (operator != "preview"), operator
