@@ -50,10 +50,7 @@ def make_drawing(path: Path) -> Drawing:
     try:
         with np.load(path, allow_pickle=False) as archive:
             for i, person in enumerate(take.people):
-                seen = person.joints_world @ take.R.T + take.t
-                pixels = seen @ take.K.T
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    pixels = pixels[..., :2] / pixels[..., 2:]
+                pixels = take.project(person.joints_world, person.frames)
                 pixels[person.state == GAP] = np.nan
                 joints.append(_normalized(pixels, size))
                 points = np.array(archive[f"people/{i}/keypoints"], np.float64)
