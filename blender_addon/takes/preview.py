@@ -13,7 +13,7 @@ from ..armature import build_armature, build_body, key_armature
 from ..errors import UserError
 from ..places import absolute
 from ..scene import build_camera, set_time
-from ..take_file import TakeError, TakeFile, read_take
+from ..take_file import TakeError, read_take
 
 MARK = "motionlift_take"
 """Custom property of what shows a take: the path of the take's file."""

@@ -105,9 +105,8 @@ def test_poles_never_jump_where_a_limb_is_straight() -> None:
     rest[2, :3, 3] = rest[1, :3, 3] + 0.5 * rest[1, :3, 1]
     body = make_rig(["thigh", "shin", "foot"], [-1, 0, 1], rest, np.array([0.5, 0.5, 0.2]))
     t = np.linspace(0, 2 * np.pi, 400)
-    turn = multiply(
-        about(np.tile([0, 0, 1.0], (400, 1)), 0.4 * np.sin(t)), about(np.tile([1.0, 0, 0], (400, 1)), t / 9)
-    )
+    across, upright = np.tile([1.0, 0, 0], (400, 1)), np.tile([0, 0, 1.0], (400, 1))
+    turn = multiply(about(upright, 0.4 * np.sin(t)), about(across, t / 9))
     bend = np.radians(60) * np.sin(t) ** 2 - slight  # quite straight three times
     wanted = np.tile(np.eye(4), (400, 3, 1, 1))
     upper = to_matrix(turn)
