@@ -44,18 +44,19 @@ def draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
 def draw_notices(layout: Any, context: Any, section: str) -> None:
     """What, why and what to do of each piece of news of a section."""
     width = characters(context)
-    for notice in notices.shown(section):
-        box = layout.box()
-        box.alert = notice.kind == "ERROR"
-        draw_text(box, notice.what, width, ICONS[notice.kind])
+    for i, notice in enumerate(notices.shown(section)):
+        row = layout.box().row()
+        column = row.column()
+        column.alert = notice.kind == "ERROR"
+        draw_text(column, notice.what, width - 4, ICONS[notice.kind])
         if notice.why:
-            draw_text(box, notice.why, width, "BLANK1")
+            draw_text(column, notice.why, width - 4, "BLANK1")
         if notice.remedy:
-            draw_text(box, notice.remedy, width, "RIGHTARROW_THIN")
+            draw_text(column, notice.remedy, width - 4, "RIGHTARROW_THIN")
         if notice.file:
-            box.operator("wm.path_open", text="Open Report", icon="TEXT").filepath = str(notice.file)
-    if notices.shown(section):
-        layout.operator("motionlift.dismiss", text="Dismiss", icon="X").section = section
+            column.operator("wm.path_open", text="Open Report", icon="TEXT").filepath = str(notice.file)
+        if i == 0:
+            row.operator("motionlift.dismiss", text="", icon="X", emboss=False).section = section
 
 
 def draw_progress(layout: Any, queue: jobs.QueueName = "worker") -> None:
