@@ -22,7 +22,7 @@ from .lock import lock_feet
 from .rotation import continuous, matrix_to_quat, shortest_arc
 from .skeleton import FEET, Skeleton, keypoints_to_joints
 from .smooth import check_smoothing, outliers, runs, smooth, spline
-from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
+from .solve import bend_limbs, forward_kinematics, sole_heights, solve_offsets, solve_rotations, standing_height
 from .take import GAP, Camera, Person
 from .world import Shot, floor_height, mean_direction, root_path, scene_axes
 
@@ -308,6 +308,7 @@ def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: 
     relative = forward_kinematics(skeleton, body.rotations, body.offsets)
     keypoints, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
     feet = [n for n in FEET if n in skeleton.joint_names]
+    soles = sole_heights(skeleton, body.offsets, feet)
     own = view.of(person)
     if view.zoom is not None:
         keypoints = unzoom(keypoints, view.zoom[own], view.lens)
@@ -320,7 +321,7 @@ def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: 
         fps=fps,
         rotation=view.rotation[own],
         translation=view.translation[own],
-        feet=relative[:, [skeleton.joint(n) for n in feet]],
+        feet=relative[:, [skeleton.joint(n) for n in feet]] - soles[:, None] * [0, 0, 1.0],
         contact=body.contact[:, [FEET.index(n) for n in feet]],
     )
 

@@ -49,7 +49,7 @@ class Shot:
         keypoints: (T, J, 2) pixels, NaN where missing; score: (T, J).
         valid: (T,) frames with joints. The others follow from their neighbours.
         lens: of the camera, whose pose is x_camera = rotation @ X + translation: (T, 3, 3) and (T, 3).
-        feet: (T, F, 3) points of the feet relative to the root; contact: (T, F) which of them stand.
+        feet: (T, F, 3) points under the feet, on the soles, relative to the root; contact: (T, F) which of them stand.
     """
 
     relative: NDArray[np.floating[Any]]
