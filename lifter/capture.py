@@ -19,11 +19,13 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .detect import Detection, Detector, load_detector
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
+from .lens_metadata import focal_from_metadata
 from .lift import lift
 from .motion import SolveSettings, focal_ratio, solve_people
 from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
 from .solve import check_solvable
+from .steadiness import BackgroundWatch
 from .take import FILLED, GAP, SEEN, VERSION, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
 
@@ -69,12 +71,15 @@ def capture(
     moves = None if camera is None else read_camera_path(camera)
     footage = open_footage(path)
     lens = _lens(footage.width, footage.height, focal, fov, moves)
+    if lens.source == "assumed":
+        lens = _lens_of_file(footage, lens)
     if isinstance(detector, str):
         with_detector = load_detector(detector, progress, **(detector_options or {}))
     else:
         with_detector = detector
     try:
-        indices, times, detections = _detect(footage, with_detector, start, end, progress)
+        watch = BackgroundWatch(footage.fps) if moves is None else None
+        indices, times, detections = _detect(footage, with_detector, start, end, progress, watch)
     finally:
         with_detector.close()
     if not any(detections):
@@ -93,6 +98,7 @@ def capture(
         },
         "lens": _lens_header(lens),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
+        "warnings": [w for w in (None if watch is None else watch.result().warning,) if w],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
     return _lift_and_solve(header, tracks, lens, moves, network, settings, progress)
@@ -170,6 +176,13 @@ def _lens(width: int, height: int, focal: float | None, fov: float | None, moves
     return replace(make_lens(width, height, float(np.median(moves.focal))), source="path")
 
 
+def _lens_of_file(footage: Footage, assumed: Lens) -> Lens:
+    """The lens that the file tells of, or the assumed one."""
+    file = footage.files[0] if footage.files else footage.path
+    focal = focal_from_metadata(file, footage.width, footage.height)
+    return assumed if focal is None else replace(assumed, focal=focal, source="metadata")
+
+
 def _sized(settings: SolveSettings | None, height: float | None, network: Checkpoint) -> SolveSettings:
     """The settings, with the height that was given or, without any, that of the network's skeleton."""
     if settings is None:
@@ -194,7 +207,12 @@ def solve(take: Take, settings: SolveSettings) -> Take:
 
 
 def _detect(
-    footage: Footage, detector: Detector, start: float | None, end: float | None, progress: Progress | None
+    footage: Footage,
+    detector: Detector,
+    start: float | None,
+    end: float | None,
+    progress: Progress | None,
+    watch: BackgroundWatch | None,
 ) -> tuple[list[int], list[float], list[list[Detection]]]:
     """Number and time of each frame, and who is in it."""
     indices: list[int] = []
@@ -208,6 +226,8 @@ def _detect(
         indices.append(frame.index)
         times.append(frame.time)
         detections.append(detector.detect(frame.rgb, frame.time))
+        if watch is not None:
+            watch.see(frame.rgb, [d.xy for d in detections[-1]])
         if progress:
             progress("detect", len(times), total)
     return indices, times, detections

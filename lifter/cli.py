@@ -178,6 +178,8 @@ def run_capture(args: argparse.Namespace) -> int:
         )
     save_take(take, args.out)
     say(describe(take))
+    for warning in (*take.header.get("warnings", ()), *take.header["solve_warnings"]):
+        say(f"warning: {warning}")
     say(f"wrote {args.out}")
     return 0
 
