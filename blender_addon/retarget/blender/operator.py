@@ -33,7 +33,13 @@ class MOTIONLIFT_OT_retarget(bpy.types.Operator):
         ),
     )
     limbs: EnumProperty(
-        name="Limbs", items=(("fk", "FK", "Key FK controls"), ("ik", "IK", "Key IK hands, feet and poles"))
+        name="Limbs",
+        description="Which controls of a control rig are keyed",
+        items=(
+            ("fk", "FK", "Key FK controls"),
+            ("ik", "IK", "Key IK hands, feet and poles"),
+            ("arms=fk,legs=ik", "FK Arms, IK Legs", "Key FK arms, IK feet and their poles"),
+        ),
     )
     foot_lock: BoolProperty(name="Foot Lock", default=True, description="Keep standing feet where they are")
     stride: FloatProperty(name="Stride", default=1.0, min=0.0, soft_max=2.0, description="Factor on the path")
