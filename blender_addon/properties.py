@@ -98,6 +98,11 @@ class MotionliftFootage(bpy.types.PropertyGroup):
             ("solve", "Camera Solve", "The focal length that Blender's camera solve of this clip found"),
         ),
     )
+    use_camera_path: BoolProperty(
+        name="Moving Camera",
+        description="The camera moved, and was tracked and solved in the Movie Clip Editor: its path and its lens are "
+        "used, so that the motion stands still in the scene",
+    )
     focal_mm: FloatProperty(
         name="Focal Length",
         default=35.0,

@@ -49,6 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    one.add_argument(
+        "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
+    )
     one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
     one.add_argument("--detector", default="mediapipe")
@@ -139,7 +142,9 @@ def add_animate(two: argparse.ArgumentParser) -> None:
         choices=("hips", "bone", "object", "in-place"),
         help="what carries the character: hips (default), root bone, object, or nothing",
     )
-    rig.add_argument("--limbs", default="fk", choices=("fk", "ik"), help="which controls of a control rig get the keys")
+    rig.add_argument(
+        "--limbs", default="fk", metavar="WAY", help="controls of a control rig to key: fk, ik, or arms=fk,legs=ik"
+    )
     rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
     rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
     rig.add_argument("--mirror", action="store_true", help="exchange left and right")
@@ -163,6 +168,7 @@ def run_capture(args: argparse.Namespace) -> int:
             args.clip,
             focal=args.focal,
             fov=args.fov,
+            camera=args.camera,
             start=args.start,
             end=args.end,
             detector=args.detector,
@@ -172,6 +178,8 @@ def run_capture(args: argparse.Namespace) -> int:
         )
     save_take(take, args.out)
     say(describe(take))
+    for warning in (*take.header.get("warnings", ()), *take.header["solve_warnings"]):
+        say(f"warning: {warning}")
     say(f"wrote {args.out}")
     return 0
 

@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton, load_skeleton
+from training.bodies import mirror_motion
 from training.config import MotionData, PairData, RunConfig
 from training.data.store import Store, draw_clips, load_store
 from training.data.windows import Windows, permuted
-from training.synthetic import film, mirror_motion
+from training.synthetic import film
 
 VALIDATION_CLIPS, VALIDATION_BATCHES = 32, 4
 

@@ -409,14 +409,31 @@ class Rigid:
         return out
 
 
+def rigid_at_rest(x: Array, name: str, by: Array) -> Rigid:
+    """As if nothing but parents were between a bone with (4, 4) rest x and one called name with (4, 4) rest."""
+    turned = by[:3, :3].T
+    return Rigid(name, turned @ x[:3, :3], name, turned @ (x[:3, 3] - by[:3, 3]))
+
+
 def learn_rigid(x: Array, candidates: Mapping[str, Array], distance_tolerance: float) -> Rigid | None:
     """What the sampled (S, 4, 4) x is rigid to among candidates (S, 4, 4); None where it is to nothing."""
-    turn = min((_turn_error(x, m), n) for n, m in candidates.items())
-    move = min((_move_error(x, m), n) for n, m in candidates.items())
-    if turn[0] > ANGLE_TOLERANCE or move[0] > distance_tolerance:
+    names, all_of = list(candidates), np.stack(list(candidates.values()))
+    turn, move = _turn_errors(x, all_of), _move_errors(x, all_of)
+    a, b = int(turn.argmin()), int(move.argmin())
+    if turn[a] > ANGLE_TOLERANCE or move[b] > distance_tolerance:
         return None
-    a, b = candidates[turn[1]], candidates[move[1]]
-    return Rigid(turn[1], _mean_rotation(_relative_turn(x, a)), move[1], _relative_move(x, b).mean(0))
+    turned = nearest_rotations(_relative_turn(x, all_of[a]).mean(0))
+    return Rigid(names[a], turned, names[b], _relative_move(x, all_of[b]).mean(0))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """X as it was measured, (N, 4, 4): what is left where it is rigid to nothing."""
+
+    x: Array
+
+    def matrices(self, known: Callable[[str], Array]) -> Array:
+        return self.x
 
 
 @dataclass(frozen=True)
@@ -449,7 +466,8 @@ def learn_between(x: Array, candidates: Mapping[str, Array], distance_tolerance:
     """Which two candidates (S, 4, 4) the sampled (S, 4, 4) x lies between; None if between none."""
     if len(x) < 6:  # too few to tell
         return None
-    near = sorted(candidates, key=lambda n: _turn_error(x, candidates[n]))[:NEAREST]
+    errors = _turn_errors(x, np.stack(list(candidates.values())))
+    near = [n for _, n in sorted(zip(errors.tolist(), candidates, strict=True))[:NEAREST]]
     for k, first in enumerate(near):
         for second in near[k + 1 :]:
             a, b = candidates[first], candidates[second]
@@ -462,7 +480,7 @@ def learn_between(x: Array, candidates: Mapping[str, Array], distance_tolerance:
     return None
 
 
-def _between(a: Array, b: Array, share: float) -> Array:
+def _between(a: Array, b: Array, share: Array | float) -> Array:
     return a @ _exp(share * _log(np.swapaxes(a, -1, -2) @ b))
 
 
@@ -483,18 +501,20 @@ def _exp(v: Array) -> Array:
 
 def _fit_turn(x: Array, a: Array, b: Array, rounds: int = 6) -> tuple[float, tuple[Array, Array], float]:
     """Share and fixed turns with which rotations lie between those of a and b, and the greatest angle left over."""
-    turns = [_mean_rotation(_relative_turn(x, m)) for m in (a, b)]
+    turns = [nearest_rotations(_relative_turn(x, m).mean(0)) for m in (a, b)]
+    back, first, second = np.swapaxes(x[:, :3, :3], -1, -2), a[:, :3, :3] @ turns[0], b[:, :3, :3] @ turns[1]
 
     def left(p: Array) -> Array:
-        got = _between(a[:, :3, :3] @ turns[0] @ _exp(p[:3]), b[:, :3, :3] @ turns[1] @ _exp(p[3:6]), 0.5 + p[6])
-        return _log(np.swapaxes(x[:, :3, :3], -1, -2) @ got).ravel()
+        """(K, 3 S) rotation vectors left over with (K, 7) parameters."""
+        at = p[:, None]
+        got = _between(first @ _exp(at[..., :3]), second @ _exp(at[..., 3:6]), 0.5 + at[..., 6:])
+        return _log(back @ got).reshape(len(p), -1)
 
-    p = np.zeros(7)
+    p, steps = np.zeros(7), np.concatenate([np.zeros((1, 7)), 1e-6 * np.eye(7)])
     for _ in range(rounds):
-        now = left(p)
-        slope = np.stack([(left(p + step) - now) / 1e-6 for step in 1e-6 * np.eye(7)], -1)
-        p = p - np.linalg.lstsq(slope, now, rcond=1e-9)[0]
-    error = float(np.linalg.norm(left(p).reshape(-1, 3), axis=1).max())
+        now = left(p + steps)
+        p = p - np.asarray(np.linalg.lstsq((now[1:] - now[0]).T / 1e-6, now[0], rcond=1e-9)[0], np.float64)
+    error = float(np.linalg.norm(left(p[None]).reshape(-1, 3), axis=1).max())
     return 0.5 + float(p[6]), (turns[0] @ _exp(p[:3]), turns[1] @ _exp(p[3:6])), error
 
 
@@ -509,25 +529,24 @@ def _fit_move(x: Array, a: Array, b: Array) -> tuple[float, tuple[Array, Array],
 
 
 def _relative_turn(x: Array, by: Array) -> Array:
-    return np.swapaxes(by[:, :3, :3], -1, -2) @ x[:, :3, :3]
+    """(..., S, 3, 3); `by` may be several."""
+    return np.swapaxes(by[..., :3, :3], -1, -2) @ x[:, :3, :3]
 
 
 def _relative_move(x: Array, by: Array) -> Array:
-    return ((x[:, :3, 3] - by[:, :3, 3])[:, None] @ by[:, :3, :3])[:, 0]
+    """(..., S, 3)"""
+    return ((x[:, :3, 3] - by[..., :3, 3])[..., None, :] @ by[..., :3, :3])[..., 0, :]
 
 
-def _turn_error(x: Array, by: Array) -> float:
+def _turn_errors(x: Array, by: Array) -> Array:
+    """(K,) greatest angle by which (S, 4, 4) x turns otherwise than each of (K, S, 4, 4) others."""
     relative = _relative_turn(x, by)
-    return float(angles_between(relative, _mean_rotation(relative)).max())
+    return angles_between(relative, nearest_rotations(relative.mean(1))[:, None]).max(1)
 
 
-def _move_error(x: Array, by: Array) -> float:
+def _move_errors(x: Array, by: Array) -> Array:
     relative = _relative_move(x, by)
-    return float(np.linalg.norm(relative - relative.mean(0), axis=1).max())
-
-
-def _mean_rotation(m: Array, axis: int = 0) -> Array:
-    return nearest_rotations(m.mean(axis))
+    return np.linalg.norm(relative - relative.mean(1, keepdims=True), axis=-1).max(1)
 
 
 def nearest_rotations(m: Array) -> Array:
@@ -564,11 +583,99 @@ def levels(controls: Collection[str], needs: Mapping[str, Collection[str]]) -> l
 # --- where controls are wanted -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class ControlBone:
+    """What must be known of a control's own bone: (4, 4) rest, the (3, 3) axes of its location relative to what it
+    hangs on, and for a pole the angle of the IK constraint that looks at it."""
+
+    control: Control
+    rest: Array
+    axes: Array
+    pole_angle: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.control.control
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A control's own location (N, 3) and rotation (N, 3, 3), None where it has none, and the (N, 4, 4) it comes to."""
+
+    location: Array | None
+    rotation: Array | None
+    matrix: Array
+
+
+Model = Rigid | Between | Measured
+
+
+def pose_controls(
+    bones: Sequence[ControlBone],
+    body: RigSpec,
+    wanted: Array,
+    models: Mapping[str, Model],
+    jitter: tuple[float, float] | None = None,
+) -> dict[str, Posed]:
+    """Controls, in the order of their levels, that give the body the wanted (N, B, 4, 4) pose.
+
+    jitter: radians and length by which each is off at random, for learning from poses in which nothing moves alike.
+    """
+    rng = np.random.default_rng(0)
+    known = {"": np.broadcast_to(np.eye(4), (len(wanted), 4, 4))} | {n: wanted[:, b] for b, n in enumerate(body.names)}
+    out: dict[str, Posed] = {}
+    for bone in bones:
+        x = models[bone.name].matrices(known.__getitem__)
+        goal = _goal(bone, body, wanted, x)
+        location = rotation = None
+        if isinstance(bone.control, Pole) or bone.control.location:
+            location = ((goal[:, :3, 3] - x[:, :3, 3])[:, None] @ (x[:, :3, :3] @ bone.axes))[:, 0]
+        if not isinstance(bone.control, Pole):
+            rotation = np.swapaxes(x[:, :3, :3], -1, -2) @ goal[:, :3, :3]
+        if jitter:
+            angle, length = jitter
+            location = None if location is None else location + rng.normal(0, length, location.shape)
+            rotation = None if rotation is None else rotation @ _exp(rng.normal(0, angle, (len(x), 3)))
+        # Names of controls may be names of the body as well (the root): what is keyed counts.
+        known[bone.name] = _put(bone, x, location, rotation)
+        out[bone.name] = Posed(location, rotation, known[bone.name])
+    return out
+
+
+def _goal(bone: ControlBone, body: RigSpec, wanted: Array, x: Array) -> Array:
+    """(N, 4, 4) where a control should be that hangs at x."""
+    control = bone.control
+    if isinstance(control, Follow):
+        return follow_matrices(control, body, wanted, bone.rest)
+    if isinstance(control, Twist):
+        return twist_matrices(x, wanted[:, body.index(control.bone)], control.location)
+    return pole_matrices(control, body, wanted, bone.rest, bone.pole_angle)
+
+
+def _put(bone: ControlBone, x: Array, location: Array | None, rotation: Array | None) -> Array:
+    out = x.copy()
+    if location is not None:
+        out[:, :3, 3] += (x[:, :3, :3] @ bone.axes @ location[..., None])[..., 0]
+    if rotation is not None:
+        out[:, :3, :3] = x[:, :3, :3] @ rotation
+    return out
+
+
+def hangs_at(bone: ControlBone, matrix: Array, posed: Posed, rows: NDArray[np.intp]) -> Array:
+    """(S, 4, 4) x of a control that came to matrix (S, 4, 4) when posed as in these rows."""
+    out = matrix.copy()
+    if posed.rotation is not None:
+        out[:, :3, :3] = matrix[:, :3, :3] @ np.swapaxes(posed.rotation[rows], -1, -2)
+    if posed.location is not None:
+        out[:, :3, 3] -= (out[:, :3, :3] @ bone.axes @ posed.location[rows][..., None])[..., 0]
+    return out
+
+
 def follow_matrices(follow: Follow, body: RigSpec, wanted: Array, rest: Array) -> Array:
     """(N, 4, 4) of a control with this (4, 4) rest matrix that follows the wanted (N, B, 4, 4) body."""
     index = [body.index(n) for n in follow.rotate]
     deltas = wanted[:, index, :3, :3] @ np.swapaxes(body.rest[index, :3, :3], -1, -2)
-    delta = deltas[:, 0] if len(index) == 1 else _mean_rotation(deltas, 1)
+    delta = deltas[:, 0] if len(index) == 1 else nearest_rotations(deltas.mean(1))
     anchor = body.index(follow.anchor)
     if follow.end:
         end = body.index(follow.end)

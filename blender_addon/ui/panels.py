@@ -13,6 +13,7 @@ import bpy
 
 from .. import solve_settings
 from ..capture import jobs
+from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
 from ..places import absolute
 from ..retarget.blender.operator import target_rig
@@ -40,8 +41,9 @@ def draw_footage(layout: Any, context: Any) -> None:
     layout.prop(footage, "lens")
     if footage.lens == "value":
         layout.prop(footage, "focal_mm", text="Millimetres")
-    if footage.lens == "solve" and clip is not None:
-        solved = any(o.reconstruction.is_valid for o in clip.tracking.objects)
+    layout.prop(footage, "use_camera_path")
+    if (footage.lens == "solve" or footage.use_camera_path) and clip is not None:
+        solved = is_solved(clip)
         focal = f"{clip.tracking.camera.focal_length_pixels:.0f} pixels" if solved else "The clip has no camera solve"
         layout.label(text=focal, icon="CAMERA_DATA" if solved else "ERROR")
 

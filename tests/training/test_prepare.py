@@ -19,6 +19,7 @@ from lifter.skeleton import Skeleton, load_skeleton, skeleton_from_dict  # noqa:
 from tests.training.archives import write_3dhp, write_h36m, write_humaneva, write_motionbert  # noqa: E402
 from tests.training.bvh_files import joints_bvh, wandering_turns  # noqa: E402
 from tests.training.test_amass import write_amass, write_model  # noqa: E402
+from training.cli import main  # noqa: E402
 from training.data.prepare import load_corpus, prepare  # noqa: E402
 from training.data.store import Store, load_store  # noqa: E402
 
@@ -257,3 +258,18 @@ def test_the_open_corpus(shared: Path, tmp_path: Path, body: Skeleton) -> None:
         assert set(arrays) == {"rotations", "root", "contacts", "joints", "up"}
         assert np.allclose(arrays["joints"][:, 0], arrays["root"])
         assert 0.02 < arrays["contacts"].mean() < 1
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus, truth = corpus_of(tmp_path / "in", hand())
+    out = str(tmp_path / "out")
+    assert main(["prepare", str(corpus), "--out", out]) == 0
+    assert sorted(load_store(Path(out)).names) == sorted(truth)
+    (tmp_path / "in" / "bvh" / "a" / "bad.bvh").write_text("nothing")
+    assert main(["prepare", str(corpus), "--out", out]) == 2
+    assert "--fresh" in capsys.readouterr().err
+    assert main(["prepare", str(corpus), "--out", out, "--fresh", "--strict"]) == 2
+    assert "bad.bvh: not a BVH file" in capsys.readouterr().err
+    assert main(["prepare", str(corpus), "--out", out, "--fresh"]) == 0
+    assert main(["prepare", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: cannot be read" in capsys.readouterr().err

@@ -18,14 +18,14 @@ from ...armature import FIRST_FRAME
 from ...fcurves import new_action, write_keys
 from ...take_file import TakeError, TakeFile, read_take
 from ..check import check_rig
-from ..controls import ControlKeys, ControlPlan, limb_ways, wanted_matrices
+from ..controls import ControlPlan, limb_ways, wanted_matrices
 from ..keys import Keys, reduce, rotation_channels, stepped
 from ..mapping import Mapping, find_mapping, load_mapping, with_notes
 from ..motion import read_motion, resample
 from ..rig import RigError, RigSpec
 from ..rotations import Array, from_matrix, multiply
 from ..solve import Retargeted, RetargetSettings, retarget
-from .control_rig import body_spec, control_channels, find_control_rig, misses, open_ways, set_switches, solve_controls
+from .control_rig import body_spec, control_channels, find_control_rig, open_ways, set_switches, solve_controls
 from .read_rig import read_rig
 
 
@@ -98,10 +98,10 @@ def put_on_rig(
         # The generated bones share a hand's twist out over the forearm themselves.
         result = retarget(motion, rig, chosen, replace(settings, forearm_twist=0.0))
         wanted = wanted_matrices(result)
-        controls = solve_controls(armature, plan, wanted, ways, {b.bone for b in result.bones})
-        warnings += _told_misses(armature, rig, wanted, controls, result.body.height)
-        channels = control_channels(controls)
-        set_switches(armature, controls)
+        solved = solve_controls(armature, plan, wanted, ways, {b.bone for b in result.bones})
+        warnings += _told_misses(rig, solved.off, result.body.height)
+        channels = control_channels(solved.keys)
+        set_switches(armature, solved.keys)
     if result.object is not None:
         channels += _object_channels(armature, result)
     name = take.path.name.removesuffix(".npz").removesuffix(".take")
@@ -137,9 +137,8 @@ def _plan(armature: Any, mapping: Mapping | None) -> ControlPlan | None:
     return plan if all(b in plan.body for bones in mapping.bones.values() for b in bones) else None
 
 
-def _told_misses(armature: Any, body: RigSpec, wanted: Array, controls: list[ControlKeys], height: float) -> list[str]:
+def _told_misses(body: RigSpec, off: Array, height: float) -> list[str]:
     """A sentence where the evaluated rig does not come where it should: it has been changed, or its drivers fail."""
-    off = misses(armature, body, wanted, controls)
     far = [n for n, d in zip(body.names, off, strict=True) if d > 0.02 * height]
     if not far:
         return []
