@@ -33,7 +33,7 @@ def show_preview(scene: Any, entry: Any, path: Path, *, time: bool) -> Any:
             _remove(old)
         name = entry.name if len(take.people) == 1 else f"{entry.name} {entry.person}"
         armature = build_armature(take, person, name)
-        key_armature(take, person, armature, name)
+        key_armature(take, person, armature, f"{name} preview")
         body = build_body(armature, take, person)
         for each in (armature, body):
             each[MARK] = str(path)

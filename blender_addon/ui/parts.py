@@ -68,8 +68,8 @@ def draw_progress(layout: Any, queue: jobs.QueueName = "worker") -> None:
     box.label(text=tasks[0].title, icon="RENDER_ANIMATION" if queue == "worker" else "IMPORT")
     said = tasks[0].progress
     box.progress(factor=fraction(said), text=stage_text(said))
-    if detail := detail_text(said):
-        box.label(text=detail)
+    for line in detail_lines(said):
+        box.label(text=line)
     row = box.row()
     stop = row.operator("motionlift.cancel", text="Cancel", icon="CANCEL")
     stop.setup, stop.first = queue == "setup", True
@@ -90,17 +90,15 @@ def stage_text(said: Progress | None) -> str:
     return STAGES.get(said.stage, said.stage.title()) + share
 
 
-def detail_text(said: Progress | None) -> str:
-    """Such as "120 of 240 frames, 29.4 frames/s, 4 s left"."""
+def detail_lines(said: Progress | None) -> list[str]:
+    """Such as "120 of 240 frames" and "29.4 frames/s, 4 s left"."""
     if said is None or said.stage not in COUNTED:
-        return ""
+        return []
     noun, rate = COUNTED[said.stage]
-    parts = [f"{said.done} of {said.total} {noun}" if said.total else f"{said.done} {noun}"]
-    if said.rate:
-        parts.append(f"{said.rate:.1f} {rate}")
-    if said.left_s is not None:
-        parts.append(f"{duration(said.left_s)} left")
-    return ", ".join(parts)
+    speed = [f"{said.rate:.1f} {rate}"] if said.rate else []
+    left = [f"{duration(said.left_s)} left"] if said.left_s is not None else []
+    counted = f"{said.done} of {said.total} {noun}" if said.total else f"{said.done} {noun}"
+    return [counted, ", ".join([*speed, *left])] if speed or left else [counted]
 
 
 def duration(seconds: float) -> str:

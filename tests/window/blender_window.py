@@ -42,6 +42,7 @@ class BlenderWindow:
             raise SystemExit(f"{', '.join(missing)} not found: install Xvfb, xdotool and ImageMagick")
         self.blender, self.home, self.size, self.options = blender, home, size, options or []
         self.folder = home / "window"
+        self.shots = home
         self.number = 0
         self.known: dict[tuple[str, str], tuple[int, int]] = {}
         self.started: list[subprocess.Popen[bytes]] = []
@@ -118,7 +119,7 @@ class BlenderWindow:
         begun = time.monotonic()
         while not self.run(f"result = bool({condition})"):
             if time.monotonic() - begun > seconds:
-                self.shoot(self.home / "timeout.png")
+                self.shoot(self.shots / "failed.png")
                 raise SystemExit(f"after {seconds:.0f} s it is still not so: {condition}")
             time.sleep(0.05)
         return time.monotonic() - begun
@@ -194,6 +195,8 @@ class BlenderWindow:
         """Of the button of an operator such as "motionlift.capture"; where it was the last time is tried first."""
         known = self.known.get((operator, editor))
         if known:
+            self.mouse(known[0] - 200, known[1])  # what is under the mouse is looked up when it moves
+            time.sleep(0.3)
             self.mouse(*known)
             time.sleep(0.2)
             if self.hovered(editor).startswith(f"bpy.ops.{operator}("):
@@ -201,7 +204,7 @@ class BlenderWindow:
         found = self.buttons(editor, operator, start)
         place = next((p for call, p in found.items() if call.startswith(f"bpy.ops.{operator}(")), None)
         if place is None:
-            self.shoot(self.home.parent / "no-button.png")
+            self.shoot(self.shots / "failed.png")
             raise SystemExit(f"no button of {operator} is seen in the {editor}'s sidebar, but {sorted(found)}")
         self.known[operator, editor] = place
         return place

@@ -58,6 +58,7 @@ class Run:
 
     def __init__(self, window: BlenderWindow, out: Path, clip: Path) -> None:
         self.window, self.out, self.clip = window, out, clip
+        window.shots = out
         self.figures: dict[str, Any] = {"clicks": []}
         self.panels: dict[str, list[bool]] = {}
         self.begun = time.monotonic()
@@ -356,8 +357,8 @@ result = 1""")
     window.run(RIGIFY, 120)
     time.sleep(1)
     run.press("motionlift.retarget")
-    window.wait(f"{SETTINGS}.retarget.armature.animation_data is not None", 60)
-    run.expect("the Rigify rig is keyed", f"{SETTINGS}.retarget.armature.animation_data.action is not None")
+    window.wait(f"(data := {SETTINGS}.retarget.armature.animation_data) and data.action", 60)
+    run.say("the Rigify rig is keyed")
     run.shoot("9-rigify")
 
 
@@ -386,7 +387,7 @@ def solve_again(run: Run, home: Path) -> None:
     window.run(f"bpy.ops.wm.open_mainfile(filepath={str(home / 'shot.blend')!r}); result = 1")
     time.sleep(3)
     run.tab()
-    run.expect("the take is there after reopening", f"len({SETTINGS}.takes) == 1")
+    run.expect("the takes are there after reopening", f"len({SETTINGS}.takes) == 2")
     run.panels.clear()
     run.show("solve")
     for name in ("cold", "warm"):
