@@ -92,7 +92,7 @@ def run(entry: Entry) -> None:
 
 
 def speed(path: Path, frames: int, repeats: int = 7) -> float:
-    """Frames a second of ONNX Runtime on one thread, 27 frames at a time; the best of some repeats."""
+    """Frames a CPU second of ONNX Runtime on one thread, 27 frames at a time; the best of some repeats."""
     checkpoint = load_checkpoint(str(path), threads=1)
     joints = len(checkpoint.skeleton.joint_names)
     rng = np.random.default_rng(0)
@@ -101,10 +101,10 @@ def speed(path: Path, frames: int, repeats: int = 7) -> float:
     inputs = [a.astype(np.float32) for a in x]
     best = 0.0
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(10):
             checkpoint.run(inputs[0], inputs[1], inputs[2])
-        best = max(best, 10 * 27 / (time.perf_counter() - start))
+        best = max(best, 10 * 27 / (time.process_time() - start))
     return best
 
 
@@ -137,8 +137,8 @@ def report() -> str:
 def _summary(rows: list[tuple[Entry, dict[str, Any]]]) -> list[str]:
     lines = [
         "Mean of the sources: MPJPE / P-MPJPE in mm, PCK / AUC in %, MPJVE in mm a frame. Parameters and "
-        "multiply-accumulates a frame are of 16 joints; frames/s of ONNX Runtime on one thread, 27 frames at a time; "
-        "training in CPU seconds of one thread (the machine was shared with other work).\n",
+        "multiply-accumulates a frame are of 16 joints; frames a CPU second of ONNX Runtime on one thread, "
+        "27 frames at a time; training in CPU seconds of one thread (the machine was shared with other work).\n",
         "| network | sees | clean | noisy | noisy PCK / AUC | noisy MPJVE | M | MMAC/frame | frames/s | training s |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
