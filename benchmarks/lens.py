@@ -75,8 +75,8 @@ def lens_part(corpus: Path, performers: Path, cache: Path, network: Checkpoint) 
     lines = [
         "## The lens, estimated",
         "",
-        "Error of the focal length in % (of its logarithm), of the estimate and of the assumed 55 degrees; `expects` is "
-        "the error that the estimate itself expects. The weights of the estimate were chosen on other simulated "
+        "Error of the focal length in % (of its logarithm), of the estimate and of the assumed 55 degrees; `expects` "
+        "is the error that the estimate itself expects. The weights of the estimate were chosen on other simulated "
         "clips, but on the same filmed ones: of those, the figures flatter it.",
         "",
         "| clip | true lens, degrees | estimated | error % | expects % | assumed: error % |",
