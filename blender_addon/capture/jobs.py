@@ -40,6 +40,7 @@ from ..worker.process import Worker
 TICK_SECONDS = 0.1
 REDRAW_SECONDS = 0.4
 """Progress is drawn no oftener: where a CPU draws the window, each time costs tenths of a second."""
+STATE_SECONDS = 2.0
 TAB = "Motion"
 """Of the sidebars."""
 IDLE_SECONDS = 600.0
@@ -91,11 +92,19 @@ def environment_folder() -> Path:
     return user_folder("") / "environment"
 
 
+_state: tuple[float, State | None] = (0.0, None)
+
+
 def environment_state() -> State:
-    """Whether the worker can be started."""
+    """Whether the worker can be started; looked up every other second, as panels ask at every redraw."""
+    global _state
     if os.environ.get(PYTHON):
         return State(True, True, f"Uses {os.environ[PYTHON]}, as {PYTHON} says")
-    return read_state(environment_folder())
+    looked, state = _state
+    if state is None or time.monotonic() - looked > STATE_SECONDS:
+        state = read_state(environment_folder())
+        _state = (time.monotonic(), state)
+    return state
 
 
 def check_environment() -> None:
@@ -168,8 +177,11 @@ def tick() -> bool:
 
 
 def _end(task: Task, message: Ending) -> None:
+    global _state
     _tasks.pop(task.job.id, None)
     task.ending = message
+    if task.queue == "setup":
+        _state = (0.0, None)
     if isinstance(message, Failed):
         notices.show(task.section, notices.of_failure(message))
     try:

@@ -388,7 +388,6 @@ def solve_again(run: Run, home: Path) -> None:
     time.sleep(3)
     run.tab()
     run.expect("the takes are there after reopening", f"len({SETTINGS}.takes) == 2")
-    run.panels.clear()
     run.show("solve")
     for name in ("cold", "warm"):
         window.run(f"{SETTINGS}.solve.strength = {0.2 if name == 'cold' else 0.6}; result = 1")
