@@ -59,10 +59,6 @@ ENTRIES = (
     Entry("tcn_1", "tcn", "single frames, each of a clip of its own", ONE_FRAME),
     Entry("tcn_short", "tcn", "9 frames of three times as many clips", SHORT),
     Entry("transformer_gcn_short", "transformer_gcn", "9 frames of three times as many clips", SHORT),
-    Entry("st_transformer_short", "st_transformer", "9 frames of three times as many clips", SHORT),
-    Entry("ssr_stf_short", "ssr_stf", "9 frames of three times as many clips", SHORT),
-    Entry("ampose_short", "ampose", "single frames of three times as many clips", SHORT),
-    Entry("tcn_10", "tcn", "27 frames, ten times as many: about the training time of the others", ("steps=4000",)),
 )  # fmt: skip
 
 
