@@ -24,7 +24,7 @@ from .machine import heading
 
 NETWORKS = ("ampose", "ssr_stf", "transformer_gcn", "tcn", "st_transformer")
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12, "3090": 71e12}
-"""Dense bfloat16 products a second (2 for a multiply-accumulate), from the makers' data sheets, by a part of the name."""
+"""Dense bfloat16 operations a second (2 for a multiply-accumulate), of the makers' data sheets, by part of a name."""
 
 
 def step_seconds(net: nn.Module, x: torch.Tensor, seconds: float) -> float:

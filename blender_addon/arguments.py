@@ -1,4 +1,4 @@
-"""Command line arguments of retargeting, for `motionlift animate` and `blender --command motionlift`. No bpy at import."""
+"""Command line arguments of retargeting, for `motionlift animate` and `blender --command motionlift`. Without bpy."""
 
 from __future__ import annotations
 

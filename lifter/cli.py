@@ -148,7 +148,9 @@ def add_animate(two: argparse.ArgumentParser) -> None:
         choices=("hips", "bone", "object", "in-place"),
         help="what carries the character: hips (default), root bone, object, or nothing",
     )
-    rig.add_argument("--limbs", default="fk", choices=("fk", "ik"), help="which controls of a control rig get the keys")
+    rig.add_argument(
+        "--limbs", default="fk", metavar="WAY", help="controls of a control rig to key: fk, ik, or arms=fk,legs=ik"
+    )
     rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
     rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
     rig.add_argument("--mirror", action="store_true", help="exchange left and right")

@@ -22,9 +22,9 @@ from .lock import lock_feet
 from .rotation import continuous, matrix_to_quat, shortest_arc
 from .skeleton import FEET, Skeleton, keypoints_to_joints
 from .smooth import check_smoothing, outliers, runs, smooth, spline
-from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
+from .solve import bend_limbs, forward_kinematics, sole_heights, solve_offsets, solve_rotations, standing_height
 from .take import GAP, Camera, Person
-from .world import Shot, floor_height, mean_direction, root_path, scene_axes
+from .world import Shot, floor_height, mean_direction, root_path, scene_axes, upright_on
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -123,7 +123,10 @@ def solve_people(
         view, warnings = _moving_view(people, lens, path, fps)
     bodies = [_solve_body(person, skeleton, fps, view, settings) for person in people]
     shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
-    if path is not None and not path.metric:
+    if path is None:
+        view, bodies = _upright(view, bodies, shots)
+        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
+    elif not path.metric:
         view, wrong = _scaled(view, shots, people)
         warnings += wrong
         shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
@@ -162,6 +165,24 @@ class _View:
         """The person's frames."""
         start = int(person.frames[0] - self.frames[0])
         return slice(start, start + len(person.frames))
+
+
+def _upright(view: _View, bodies: list[_Body], shots: list[Shot]) -> tuple[_View, list[_Body]]:
+    """The scene of a static camera turned so that the places where feet stand lie on one level."""
+    points: list[Array] = []
+    seconds: list[float] = []
+    for shot in shots:
+        root, _ = root_path(shot, even=False)
+        feet = root[:, None] + shot.feet
+        for f in range(feet.shape[1]):
+            for start, stop in runs(shot.contact[:, f] & shot.valid):
+                points.append(np.median(feet[start:stop, f], axis=0))
+                seconds.append((stop - start) / shot.fps)
+    up = upright_on(np.reshape(points, (-1, 3)), np.array(seconds))
+    axes = scene_axes(-view.rotation[0] @ up)
+    turn = axes.T @ view.rotation[0]
+    bodies = [replace(body, rotations=turn @ body.rotations) for body in bodies]
+    return replace(view, rotation=np.broadcast_to(axes, view.rotation.shape)), bodies
 
 
 def _static_view(people: tuple[Person, ...], lens: Lens) -> _View:
@@ -308,6 +329,7 @@ def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: 
     relative = forward_kinematics(skeleton, body.rotations, body.offsets)
     keypoints, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
     feet = [n for n in FEET if n in skeleton.joint_names]
+    soles = sole_heights(skeleton, body.offsets, feet)
     own = view.of(person)
     if view.zoom is not None:
         keypoints = unzoom(keypoints, view.zoom[own], view.lens)
@@ -320,7 +342,7 @@ def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: 
         fps=fps,
         rotation=view.rotation[own],
         translation=view.translation[own],
-        feet=relative[:, [skeleton.joint(n) for n in feet]],
+        feet=relative[:, [skeleton.joint(n) for n in feet]] - soles[:, None] * [0, 0, 1.0],
         contact=body.contact[:, [FEET.index(n) for n in feet]],
     )
 

@@ -72,10 +72,11 @@ def export(
 
 
 def _window(net: nn.Module, frames: int) -> int | None:
-    """Frames that a checkpoint is used with: as many as it was trained with, where it has a window, or saw only one."""
-    if frames == 1:
-        return 1
-    return min(frames, net.window) if isinstance(net, Follower | Screen) and net.window else None
+    """Frames that a checkpoint is used with at once: as many as it was trained with, unless it sees no farther."""
+    if isinstance(net, Follower | Screen) and net.window:
+        return min(frames, net.window)
+    reach = int(getattr(net, "reach", 0))
+    return frames if frames == 1 or reach >= frames else None
 
 
 def example_input(

@@ -12,9 +12,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..places import absolute
 from ..take_file import GAP, TakeError, read_take
 from .entries import active_take
-from ..places import absolute
 
 LEFT, RIGHT, MIDDLE = (0.25, 0.65, 1.0, 0.9), (1.0, 0.45, 0.25, 0.9), (0.95, 0.95, 0.95, 0.9)
 POINT = (0.3, 1.0, 0.4, 0.9)

@@ -13,7 +13,7 @@ from ..armature import build_armature, build_body, key_armature
 from ..errors import UserError
 from ..places import absolute
 from ..scene import build_camera, set_time
-from ..take_file import TakeError, TakeFile, read_take
+from ..take_file import TakeError, read_take
 
 MARK = "motionlift_take"
 """Custom property of what shows a take: the path of the take's file."""
@@ -33,7 +33,7 @@ def show_preview(scene: Any, entry: Any, path: Path, *, time: bool) -> Any:
             _remove(old)
         name = entry.name if len(take.people) == 1 else f"{entry.name} {entry.person}"
         armature = build_armature(take, person, name)
-        key_armature(take, person, armature, name)
+        key_armature(take, person, armature, f"{name} preview")
         body = build_body(armature, take, person)
         for each in (armature, body):
             each[MARK] = str(path)

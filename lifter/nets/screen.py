@@ -26,6 +26,11 @@ class Screen(nn.Module):
         """Frames that it takes at most, None for any number."""
         return self.net.window
 
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a frame's result can depend on, within its window."""
+        return int(getattr(self.net, "reach", 0))
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         joints = cast(Tensor, self.net(x, mask))
         return joints - joints[:, :, :1]

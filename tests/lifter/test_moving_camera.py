@@ -20,7 +20,7 @@ from .walking import FPS, LAYOUT, film, look, walk
 
 SECONDS = 5.0
 LENS = make_lens(1280, 720, focal=1000)
-PLAIN = SolveSettings(height=1.682, smoothing="gaussian", strength=0.0, foot_lock=False)
+PLAIN = SolveSettings(height=1.70, smoothing="gaussian", strength=0.0, foot_lock=False)
 TARGET = np.array([0, -2.0, 0.9])
 
 

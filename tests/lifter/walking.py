@@ -41,8 +41,7 @@ def walk(body: Skeleton, seconds: float, speed: float = 0.9) -> tuple[np.ndarray
             joints[:, hip] + leg * (along / length)[:, None] + forward * np.sqrt(thigh**2 - along**2)[:, None]
         )
         contact[:, (0, 1) if side == "l" else (2, 3)] = stands[:, None]
-    # The floor lies where heels and toes are, on average.
-    return joints - [0, 0, body.rest[[body.joint("l_heel"), body.joint("l_toe")], 2].mean()], contact
+    return joints, contact
 
 
 def look(place: np.ndarray, target: np.ndarray, roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

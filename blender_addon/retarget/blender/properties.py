@@ -26,7 +26,11 @@ class RetargetProperties:
     limbs: EnumProperty(
         name="Limbs",
         description="Which controls of a control rig get the keys",
-        items=(("fk", "FK", "Key FK controls"), ("ik", "IK", "Key IK hands, feet and poles")),
+        items=(
+            ("fk", "FK", "Key FK controls"),
+            ("ik", "IK", "Key IK hands, feet and poles"),
+            ("arms=fk,legs=ik", "FK Arms, IK Legs", "Key FK arms, IK feet and their poles"),
+        ),
     )
     foot_lock: BoolProperty(
         name="Foot Lock", default=True, description="Keep standing feet where they are, in the character's proportions"
