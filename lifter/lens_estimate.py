@@ -52,8 +52,9 @@ def residuals(camera: Camera, person: Person, skeleton: Skeleton, layout: str) -
     xy, _ = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
     pixels = camera.project(np.asarray(person.joints_camera, np.float64), person.frames)
     seen: Array = pixels[shown]
-    extent: Array = seen.max(1) - seen.min(1)
-    size = float(np.median(np.max(extent, axis=-1)))
+    low: Array = np.min(seen, axis=1)
+    high: Array = np.max(seen, axis=1)
+    size = float(np.median(np.maximum(high[:, 0] - low[:, 0], high[:, 1] - low[:, 1])))
     off: Array = np.asarray(np.linalg.norm(pixels - xy, axis=-1), np.float64)[shown]
     feet = [i for i, n in enumerate(FEET) if n in skeleton.joint_names]
     points = person.joints_world[:, [skeleton.joint(FEET[i]) for i in feet]].astype(np.float64)
