@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
 
 Array = NDArray[np.float64]
 
@@ -97,3 +98,32 @@ def foot_skate(feet: Array, contacts: NDArray[np.bool_], fps: float) -> float:
     speed = np.linalg.norm(np.diff(feet, axis=0), axis=-1) * fps
     standing = contacts[1:] & contacts[:-1] & np.isfinite(speed)
     return float(speed[standing].mean()) if standing.any() else float("nan")
+
+
+def moving_average(x: Array, frames: int) -> Array:
+    """(T, ...) means over an odd number of frames around each, of those that are finite; fewer at the ends."""
+    reach = frames // 2
+    padded = np.full((len(x) + 2 * reach, *x.shape[1:]), np.nan)
+    padded[reach : reach + len(x)] = x
+    windows = np.lib.stride_tricks.sliding_window_view(padded, frames, axis=0)
+    known = np.isfinite(windows)
+    count = known.sum(-1)
+    total = np.where(known, windows, 0).sum(-1)
+    return np.where(np.isfinite(x), total / np.maximum(count, 1), np.nan)
+
+
+def fast_motion(moving: Array, truth: Array, fps: float, above: float = 6.0) -> tuple[float, float]:
+    """Shares of the true motion above so many Hz in (T, N, 3) points: how much of it is there, and energy.
+
+    The first is the regression of the moving points on the true ones (1: all of it, in phase and full size); the
+    second is the ratio of their energies, to which noise adds. NaN where a clip is too short, has gaps, or
+    moves so fast by less than 1.5 mm (root mean square): ratios say nothing then.
+    """
+    if len(truth) < 30 or fps <= 2 * above or not np.isfinite(moving).all():
+        return np.nan, np.nan
+    sos = butter(4, above / (fps / 2), "high", output="sos")
+    x, y = (np.asarray(sosfiltfilt(sos, p, axis=0)) for p in (truth, moving))
+    true = float((x * x).sum())
+    if true / x[..., 0].size < 0.0015**2:
+        return np.nan, np.nan
+    return float((x * y).sum()) / true, float((y * y).sum()) / true

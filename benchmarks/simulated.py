@@ -57,9 +57,9 @@ class Simulated:
 
 
 def load_clips(
-    corpus: Path, noise: float = 1.0, names: list[str] | None = None, moving: bool = False
+    corpus: Path, noise: float = 1.0, names: list[str] | None = None, moving: bool = False, focal: float = 1.1
 ) -> list[Simulated]:
-    """The clips from the folder with the motion capture archives."""
+    """The clips from the folder with the motion capture archives; focal: length in widths of the picture."""
     skeleton = load_skeleton()
     wanted = {CLIPS[n][0]: (n, *CLIPS[n][1:]) for n in (names or CLIPS)}
     out: list[Simulated] = []
@@ -72,17 +72,23 @@ def load_clips(
         step = round(recording.fps / FPS)
         part = slice(int(start * recording.fps), int(end * recording.fps), step)
         joints, contact = (np.asarray(recording.arrays[k][part], np.float64) for k in ("joints", "contacts"))
-        out.append(simulate(name, skeleton, joints, contact > 0.5, noise, moving))
+        out.append(simulate(name, skeleton, joints, contact > 0.5, noise, moving, focal))
     return sorted(out, key=lambda c: list(CLIPS).index(c.name))
 
 
 def simulate(
-    name: str, skeleton: Skeleton, joints: Array, contact: NDArray[np.bool_], noise: float, moving: bool = False
+    name: str,
+    skeleton: Skeleton,
+    joints: Array,
+    contact: NDArray[np.bool_],
+    noise: float,
+    moving: bool = False,
+    focal: float = 1.1,
 ) -> Simulated:
     """Film somebody from in front, with all of the path in the picture, and detect with errors."""
     seed = int.from_bytes(name.encode()[:4].ljust(4), "little") % 2**31
     rng = np.random.default_rng(seed)
-    K = np.array([[1.1 * SIZE[0], 0, SIZE[0] / 2], [0, 1.1 * SIZE[0], SIZE[1] / 2], [0, 0, 1.0]])
+    K = np.array([[focal * SIZE[0], 0, SIZE[0] / 2], [0, focal * SIZE[0], SIZE[1] / 2], [0, 0, 1.0]])
     points = joints.reshape(-1, 3)
     middle = (points.min(0) + points.max(0)) / 2
     angle, height, roll = rng.uniform(-np.pi, np.pi), rng.uniform(0.7, 2.4), np.radians(rng.normal(0, 2))

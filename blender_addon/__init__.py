@@ -1,4 +1,4 @@
-"""Takes onto armatures, inside Blender. Needs bpy and numpy only, and knows the lifter by its takes and its worker alone.
+"""Takes onto armatures, inside Blender. Needs bpy and numpy only; knows the lifter by its takes and its worker alone.
 
 As an extension this is all of it: registration.py lists what it adds to Blender. As a package of a script, nothing is
 registered: animate.py and retarget/ work on their own, in `blender --background` and in the bpy module.

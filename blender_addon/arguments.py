@@ -1,4 +1,4 @@
-"""Command line arguments of retargeting, for `motionlift animate` and `blender --command motionlift`. No bpy at import."""
+"""Command line arguments of retargeting, for `motionlift animate` and `blender --command motionlift`. Without bpy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 
-def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: bool) -> None:
+def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: bool = False) -> Any:
+    """Returns the group of arguments, for more of them."""
     rig = parser.add_argument_group("onto a rig of your own")
-    rig.add_argument("--person", type=int, metavar="N", help="the N-th person (default: the first)")
+    rig.add_argument("--person", type=int, metavar="N", help="only the N-th person (with --rig: the first)")
     rig.add_argument(
         "--rig",
         required=rig_required,
@@ -23,7 +24,9 @@ def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: boo
         choices=("hips", "bone", "object", "in-place"),
         help="what carries the character: hips (default), root bone, object, or nothing",
     )
-    rig.add_argument("--limbs", default="fk", choices=("fk", "ik"), help="which controls of a control rig get the keys")
+    rig.add_argument(
+        "--limbs", default="fk", metavar="WAY", help="controls of a control rig to key: fk, ik, or arms=fk,legs=ik"
+    )
     rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
     rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
     rig.add_argument("--mirror", action="store_true", help="exchange left and right")
@@ -33,6 +36,7 @@ def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: boo
     )
     rig.add_argument("--nla", action="store_true", help="put the action on a new NLA track")
     rig.add_argument("--layer", action="store_true", help="the same, below an empty layer for edits")
+    return rig
 
 
 def retarget_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Many clips, one rig: each clip is captured after the other; its take joins the list, goes on the rig and to a file."""
+"""Many clips, one rig: clips are captured in turn; each take joins the list, goes on the rig and to a file."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     batch.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER")
     batch.add_argument("--format", default=".blend", metavar=".EXT", help=".blend (default), .fbx, .glb, .bvh, .usd")
     _add_capture_arguments(batch)
-    add_retarget_arguments(batch, rig_required=False)
+    add_retarget_arguments(batch)
     batch.set_defaults(run=run_batch)
     return parser
 

@@ -93,10 +93,16 @@ class MotionliftFootage(bpy.types.PropertyGroup):
         name="Lens",
         description="How wide the camera's lens is: depth and the way over the floor depend on it",
         items=(
-            ("auto", "Auto", "Assume an ordinary lens of a phone or camera"),
+            ("auto", "Auto", "What the file tells of its lens; else an ordinary lens of a phone or camera"),
             ("value", "Value", "A focal length, as photographers give it"),
+            ("estimate", "Estimate", "What fits the people best: better than Auto for telephoto and wide lenses only"),
             ("solve", "Camera Solve", "The focal length that Blender's camera solve of this clip found"),
         ),
+    )
+    use_camera_path: BoolProperty(
+        name="Moving Camera",
+        description="The camera moved, and was tracked and solved in the Movie Clip Editor: its path and its lens are "
+        "used, so that the motion stands still in the scene",
     )
     focal_mm: FloatProperty(
         name="Focal Length",

@@ -49,6 +49,15 @@ def build_parser() -> argparse.ArgumentParser:
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    lens.add_argument(
+        "--lens",
+        choices=("auto", "assume", "estimate"),
+        default="auto",
+        help="what the file tells of it, else an ordinary one (auto); an ordinary one; or what fits the people best",
+    )
+    one.add_argument(
+        "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
+    )
     one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
     one.add_argument("--detector", default="mediapipe")
@@ -123,32 +132,13 @@ def run_solve(args: argparse.Namespace) -> int:
 
 
 def add_animate(two: argparse.ArgumentParser) -> None:
+    from blender_addon.arguments import add_retarget_arguments
+
     two.add_argument("take", type=Path, metavar="NAME.take.npz")
     two.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=".blend, .fbx, .glb, .bvh or .usd")
-    two.add_argument("--person", type=int, metavar="N", help="only the N-th person (with --rig: the first)")
-    rig = two.add_argument_group("onto a rig of your own")
-    rig.add_argument(
-        "--rig", metavar="FILE.blend[:OBJECT]", help="armature to key; also .fbx, .glb, .bvh. Never changed"
-    )
-    rig.add_argument("--mapping", metavar="FILE", help="mapping file (.toml) or name of a preset; else one is found")
+    rig = add_retarget_arguments(two)
     rig.add_argument("--save-mapping", type=Path, metavar="FILE.toml", help="write the mapping, to edit it by hand")
     rig.add_argument("--show-mapping", action="store_true", help="print which bones fill which slots")
-    rig.add_argument(
-        "--root",
-        default="hips",
-        choices=("hips", "bone", "object", "in-place"),
-        help="what carries the character: hips (default), root bone, object, or nothing",
-    )
-    rig.add_argument("--limbs", default="fk", choices=("fk", "ik"), help="which controls of a control rig get the keys")
-    rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
-    rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
-    rig.add_argument("--mirror", action="store_true", help="exchange left and right")
-    rig.add_argument("--step", type=int, default=1, metavar="N", help="a key every N frames")
-    rig.add_argument(
-        "--reduce", type=float, nargs=2, metavar=("DEG", "MM"), help="fewer keys, off by no more than this"
-    )
-    rig.add_argument("--nla", action="store_true", help="put the action on a new NLA track")
-    rig.add_argument("--layer", action="store_true", help="the same, below an empty layer for edits")
     two.set_defaults(run=run_animate)
 
 
@@ -163,6 +153,8 @@ def run_capture(args: argparse.Namespace) -> int:
             args.clip,
             focal=args.focal,
             fov=args.fov,
+            lens=args.lens,
+            camera=args.camera,
             start=args.start,
             end=args.end,
             detector=args.detector,
@@ -172,6 +164,8 @@ def run_capture(args: argparse.Namespace) -> int:
         )
     save_take(take, args.out)
     say(describe(take))
+    for warning in (*take.header.get("warnings", ()), *take.header["solve_warnings"]):
+        say(f"warning: {warning}")
     say(f"wrote {args.out}")
     return 0
 
@@ -197,20 +191,10 @@ def animate_own(args: argparse.Namespace) -> list[str]:
 def animate_rig(args: argparse.Namespace) -> list[str]:
     """Lines to print: the mapping, warnings, and what was keyed."""
     from blender_addon.animate import animate_rig as put
-    from blender_addon.retarget.blender.apply import KeySettings
+    from blender_addon.arguments import retarget_options
     from blender_addon.retarget.mapping import describe, save_mapping
-    from blender_addon.retarget.solve import RetargetSettings
 
-    settings = RetargetSettings(
-        root=args.root.replace("-", "_"),
-        limbs=args.limbs,
-        foot_lock=not args.no_foot_lock,
-        stride=args.stride,
-        mirror=args.mirror,
-    )
-    keys = KeySettings(step=args.step, reduce=args.reduce, to_nla=args.nla, layer=args.layer)
-    person = 0 if args.person is None else args.person - 1
-    report = put(args.take, args.rig, args.out, person=person, mapping=args.mapping, settings=settings, keys=keys)
+    report = put(args.take, args.rig, args.out, **retarget_options(args))
     if args.save_mapping:
         save_mapping(report.mapping, args.save_mapping)
     whole = describe(report.mapping, report.rig)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .rotation import shortest_arc
 from .skeleton import Skeleton
 from .smooth import runs
+from .solve import sole_heights
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -55,7 +56,7 @@ def legs_of(skeleton: Skeleton) -> list[_Leg]:
 def lock_feet(
     skeleton: Skeleton, joints: NDArray[np.floating[Any]], offsets: Array, contact: Flags, valid: Flags, fps: float
 ) -> Array:
-    """(T, J, 3) joints whose feet stay where they stand, on the floor at Z = 0.
+    """(T, J, 3) joints whose feet stay where they stand, their soles on the floor at Z = 0.
 
     Each stance of a heel or toe keeps the robust mean of where it was. What that moves is eased in and out over
     RELEASE. The body is lowered, smoothly, where a leg would not reach. Feet that swing through the floor are lifted.
@@ -72,20 +73,15 @@ def lock_feet(
     drop = np.zeros(len(out))
     for n, leg in enumerate(legs):
         on = contact[:, 2 * n : 2 * n + 2]
-        shift = _stances(out, leg, on, valid, _sole(offsets, leg))
-        out[:, leg.foot] = _planted(out, leg, shift, on, valid, fps)
+        sole = sole_heights(skeleton, offsets, [skeleton.joint_names[p] for p in leg.points])
+        shift = _stances(out, leg, on, valid, sole)
+        out[:, leg.foot] = _planted(out, leg, shift, on, valid, sole, fps)
         drop = np.maximum(drop, _missing(out, leg, offsets, on.any(1) & valid))
     down = _eased(drop, valid, fps)
     feet = {j for leg in legs for j in leg.foot}
     rest = [j for j in range(out.shape[1]) if j not in feet]
     out[:, rest, 2] -= down[:, None]
     return out
-
-
-def _sole(offsets: Array, leg: _Leg) -> Array:
-    """(2,) height of heel and toe above the floor while the whole sole stands."""
-    heights = offsets[list(leg.points), 2]
-    return heights - heights.min()
 
 
 def _stances(joints: Array, leg: _Leg, contact: Flags, valid: Flags, sole: Array) -> Array:
@@ -100,7 +96,7 @@ def _stances(joints: Array, leg: _Leg, contact: Flags, valid: Flags, sole: Array
     return shift
 
 
-def _planted(joints: Array, leg: _Leg, shift: Array, contact: Flags, valid: Flags, fps: float) -> Array:
+def _planted(joints: Array, leg: _Leg, shift: Array, contact: Flags, valid: Flags, sole: Array, fps: float) -> Array:
     """(T, F, 3) the foot's joints, held."""
     points = joints[:, leg.points]
     # While one of the two stands the foot turns about it; the other keeps its own way of turning.
@@ -112,7 +108,7 @@ def _planted(joints: Array, leg: _Leg, shift: Array, contact: Flags, valid: Flag
         shift[start:stop] = _released(shift[start:stop], held[start:stop], contact[start:stop], fps)
     wanted = points + shift
     # No point of a swinging foot is under the floor.
-    wanted[..., 2] = np.where(valid[:, None], np.maximum(wanted[..., 2], 0.0), wanted[..., 2])
+    wanted[..., 2] = np.where(valid[:, None], np.maximum(wanted[..., 2], sole.min()), wanted[..., 2])
     return _rigid(joints[:, leg.foot], points, wanted, contact)
 
 

@@ -13,16 +13,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Lens
+from .camera import Lens, unzoom
+from .camera_path import CameraPath, camera_places, poses_at
+from .camera_scale import path_scale
 from .contacts import MODES, believable, edited, find_contacts, parse_edits
 from .errors import MotionliftError
 from .lock import lock_feet
-from .rotation import continuous, matrix_to_quat
+from .rotation import continuous, matrix_to_quat, shortest_arc
 from .skeleton import FEET, Skeleton, keypoints_to_joints
 from .smooth import check_smoothing, outliers, runs, smooth, spline
-from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
+from .solve import bend_limbs, forward_kinematics, sole_heights, solve_offsets, solve_rotations, standing_height
 from .take import GAP, Camera, Person
-from .world import Shot, floor_height, mean_direction, root_path, scene_axes
+from .world import Shot, floor_height, mean_direction, root_path, scene_axes, upright_on
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -99,21 +101,42 @@ PARTS: dict[str, tuple[str, ...]] = {
 IMPACT = 0.05
 """Seconds around a foot's landing in which its path may have a corner."""
 
+TILT = 20.0
+"""Degrees by which a camera path's Z axis may differ from the upright that the network sees: that is off by a few."""
+
+SCALE_ERROR = 0.15
+"""Part of the camera's way, in metres, by which its size may be uncertain without a word."""
+
 
 def solve_people(
-    people: tuple[Person, ...], lens: Lens, skeleton: Skeleton, layout: str, fps: float, settings: SolveSettings
-) -> tuple[Camera, tuple[Person, ...]]:
-    """Solve everybody anew, on one floor, before one static camera."""
-    axes = _gravity(people)
-    bodies = [_solve_body(person, skeleton, fps, axes, settings) for person in people]
-    shots = [_shot(*both, lens, skeleton, layout, fps, axes) for both in zip(people, bodies, strict=True)]
+    people: tuple[Person, ...],
+    lens: Lens,
+    skeleton: Skeleton,
+    layout: str,
+    fps: float,
+    settings: SolveSettings,
+    path: CameraPath | None = None,
+) -> tuple[Camera, tuple[Person, ...], tuple[str, ...]]:
+    """Solve everybody anew, on one floor, before one camera: static, or on a path. Returns warnings too."""
+    view, warnings = _static_view(people, lens), list[str]()
+    if path is not None:
+        view, warnings = _moving_view(people, lens, path, fps)
+    bodies = [_solve_body(person, skeleton, fps, view, settings) for person in people]
+    shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
+    if path is None:
+        view, bodies = _upright(view, bodies, shots)
+        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
+    elif not path.metric:
+        view, wrong = _scaled(view, shots, people)
+        warnings += wrong
+        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
     roots, floor = _paths(shots)
     if settings.contacts == "auto":
         bodies = [
             _with_believable_contacts(*each, floor, skeleton, settings)
             for each in zip(people, bodies, shots, roots, strict=True)
         ]
-        shots = [_shot(*both, lens, skeleton, layout, fps, axes) for both in zip(people, bodies, strict=True)]
+        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
         roots, floor = _paths(shots)
     out: list[Person] = []
     for person, body, shot, root in zip(people, bodies, shots, roots, strict=True):
@@ -121,8 +144,113 @@ def solve_people(
         rotations = body.rotations
         if settings.foot_lock:
             joints, rotations = _lock(skeleton, joints, rotations, body.offsets, shot, fps)
-        out.append(_solved(person, body, joints, rotations, axes, floor))
-    return Camera(lens.K, axes, axes @ np.array([0, 0, floor])), tuple(out)
+        out.append(_solved(person, body, joints, rotations, shot, floor))
+    return _camera(view, floor, path), tuple(out), tuple(warnings)
+
+
+@dataclass(frozen=True)
+class _View:
+    """The camera in F frames without holes: x_camera = rotation @ X + translation, (F, 3, 3) and (F, 3), Z up.
+
+    lens: one for all frames; zoom: (F,) how much longer the focal length of each frame is, None where it is constant.
+    """
+
+    frames: NDArray[np.int32]
+    rotation: Array
+    translation: Array
+    lens: Lens
+    zoom: Array | None = None
+
+    def of(self, person: Person) -> slice:
+        """The person's frames."""
+        start = int(person.frames[0] - self.frames[0])
+        return slice(start, start + len(person.frames))
+
+
+def _upright(view: _View, bodies: list[_Body], shots: list[Shot]) -> tuple[_View, list[_Body]]:
+    """The scene of a static camera turned so that the places where feet stand lie on one level."""
+    points: list[Array] = []
+    seconds: list[float] = []
+    for shot in shots:
+        root, _ = root_path(shot, even=False)
+        feet = root[:, None] + shot.feet
+        for f in range(feet.shape[1]):
+            for start, stop in runs(shot.contact[:, f] & shot.valid):
+                points.append(np.median(feet[start:stop, f], axis=0))
+                seconds.append((stop - start) / shot.fps)
+    up = upright_on(np.reshape(points, (-1, 3)), np.array(seconds))
+    axes = scene_axes(-view.rotation[0] @ up)
+    turn = axes.T @ view.rotation[0]
+    bodies = [replace(body, rotations=turn @ body.rotations) for body in bodies]
+    return replace(view, rotation=np.broadcast_to(axes, view.rotation.shape)), bodies
+
+
+def _static_view(people: tuple[Person, ...], lens: Lens) -> _View:
+    frames = _all_frames(people)
+    down = np.concatenate([p.down[p.state != GAP] for p in people])
+    axes = scene_axes(mean_direction(down, np.ones(len(down))))
+    return _View(frames, np.broadcast_to(axes, (len(frames), 3, 3)), np.zeros((len(frames), 3)), lens)
+
+
+def _moving_view(people: tuple[Person, ...], lens: Lens, path: CameraPath, fps: float) -> tuple[_View, list[str]]:
+    """The path at every frame, upright: gravity is the path's, unless people plainly stand otherwise."""
+    frames = _all_frames(people)
+    poses = poses_at(path, frames, fps)
+    warnings: list[str] = []
+    if not poses.known.all():
+        warnings.append(
+            f"The camera path does not reach {(~poses.known).sum()} of {len(frames)} frames: its nearest pose stands in"
+        )
+    view = _View(frames, poses.rotation, poses.translation, lens)
+    zoom = focal_ratio(poses.focal, lens)
+    falls = [(p.down[:, None] @ view.rotation[view.of(p)])[:, 0][p.state != GAP] for p in people]
+    down = mean_direction(np.concatenate(falls), np.ones(sum(map(len, falls))))
+    tilt = float(np.degrees(np.arccos(np.clip(-down[2], -1, 1))))
+    if tilt > TILT:
+        turn = shortest_arc(down, np.array([0, 0, -1.0]))
+        view = replace(view, rotation=view.rotation @ turn.T)
+        warnings.append(
+            f"The camera path's Z axis is {tilt:.0f} degrees off the upright of the people: it was turned by that. "
+            "Set the floor of the camera solve"
+        )
+    return replace(view, zoom=zoom), warnings
+
+
+def _all_frames(people: tuple[Person, ...]) -> NDArray[np.int32]:
+    return np.arange(min(p.frames[0] for p in people), max(p.frames[-1] for p in people) + 1, dtype=np.int32)
+
+
+def focal_ratio(focal: Array | None, lens: Lens) -> Array | None:
+    """(F,) focal lengths over the lens's; None where they are all alike."""
+    if focal is None or np.ptp(focal) < 1e-6 * lens.focal:
+        return None
+    return focal / lens.focal
+
+
+def _scaled(view: _View, shots: list[Shot], people: tuple[Person, ...]) -> tuple[_View, list[str]]:
+    """The view with its path in metres, and a word where that is uncertain."""
+    places = camera_places(view.rotation, view.translation)
+    reach = float(np.linalg.norm(np.ptp(places, axis=0)))
+    scale, error = path_scale(shots, [places[view.of(p)] for p in people])
+    if not np.isfinite(error):
+        return view, []
+    warnings: list[str] = []
+    if scale <= 0 or error * reach > SCALE_ERROR * max(1.0, scale * reach):
+        warnings.append(
+            "The camera path's size in metres is uncertain: set the scale of the camera solve, or give a path in metres"
+        )
+    if scale <= 0:
+        return replace(view, translation=np.zeros_like(view.translation)), warnings
+    return replace(view, translation=view.translation * scale), warnings
+
+
+def _camera(view: _View, floor: float, path: CameraPath | None) -> Camera:
+    """The camera of the take, in a scene whose floor is Z = 0."""
+    translation = view.translation + view.rotation @ np.array([0, 0, floor])
+    if path is None or (len(path.rotation) == 1 and view.zoom is None):
+        return Camera(view.lens.K, np.array(view.rotation[0]), translation[0], given=path)
+    focal = None if view.zoom is None else view.zoom * view.lens.focal
+    return Camera(view.lens.K, np.array(view.rotation), translation, view.frames, focal, path)
 
 
 @dataclass(frozen=True)
@@ -135,18 +263,12 @@ class _Body:
     outlier: Flags
 
 
-def _gravity(people: tuple[Person, ...]) -> Array:
-    """(3, 3) rotation from the scene's axes to the camera's: the robust mean of what the network says in each frame."""
-    down = np.concatenate([p.down[p.state != GAP] for p in people])
-    return scene_axes(mean_direction(down, np.ones(len(down))))
-
-
-def _solve_body(person: Person, skeleton: Skeleton, fps: float, axes: Array, settings: SolveSettings) -> _Body:
+def _solve_body(person: Person, skeleton: Skeleton, fps: float, view: _View, settings: SolveSettings) -> _Body:
     shown = person.state != GAP
     contact = find_contacts(
         person.contact, shown, fps, settings.contacts, parse_edits(settings.contact_edits), person.frames
     )
-    lifted = person.lifted @ axes
+    lifted = person.lifted @ view.rotation[view.of(person)]
     joints, outlier = _smooth(lifted, person.sigma, shown, contact, skeleton, fps, settings)
     rotations = solve_rotations(skeleton, joints, fps)
     offsets = solve_offsets(skeleton, joints[shown], rotations[shown])
@@ -203,21 +325,24 @@ def _landings(contact: Flags, joint: str, fps: float) -> Array:
     return (away <= IMPACT).astype(np.float64)
 
 
-def _shot(person: Person, body: _Body, lens: Lens, skeleton: Skeleton, layout: str, fps: float, axes: Array) -> Shot:
+def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: str, fps: float) -> Shot:
     relative = forward_kinematics(skeleton, body.rotations, body.offsets)
     keypoints, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
     feet = [n for n in FEET if n in skeleton.joint_names]
-    frames = len(relative)
+    soles = sole_heights(skeleton, body.offsets, feet)
+    own = view.of(person)
+    if view.zoom is not None:
+        keypoints = unzoom(keypoints, view.zoom[own], view.lens)
     return Shot(
         relative=relative,
         keypoints=keypoints,
         score=score,
         valid=person.state != GAP,
-        lens=lens,
+        lens=view.lens,
         fps=fps,
-        rotation=np.broadcast_to(axes, (frames, 3, 3)),
-        translation=np.zeros((frames, 3)),
-        feet=relative[:, [skeleton.joint(n) for n in feet]],
+        rotation=view.rotation[own],
+        translation=view.translation[own],
+        feet=relative[:, [skeleton.joint(n) for n in feet]] - soles[:, None] * [0, 0, 1.0],
         contact=body.contact[:, [FEET.index(n) for n in feet]],
     )
 
@@ -261,9 +386,9 @@ def _lock(
     return forward_kinematics(skeleton, rotations, offsets) + locked[:, :1], rotations
 
 
-def _solved(person: Person, body: _Body, joints: Array, rotations: Array, axes: Array, floor: float) -> Person:
+def _solved(person: Person, body: _Body, joints: Array, rotations: Array, shot: Shot, floor: float) -> Person:
     """The person with the solved arrays, NaN in gaps."""
-    camera = (joints + [0, 0, floor]) @ axes.T
+    camera = (joints + [0, 0, floor]) @ np.swapaxes(shot.rotation, -1, -2) + shot.translation[:, None]
     quaternions = continuous(matrix_to_quat(rotations))
     world = np.array(joints)
     for array in (world, camera, quaternions):

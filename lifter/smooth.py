@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 OUTLIER = 6.0
 """A sample this many robust standard deviations off its neighbours' path is an outlier."""
 
+YIELD, YIELD_ROUNDS = 4.0, 3
+"""The spline gives way where a path bends by more than so many times what is usual for it."""
+
 OUTLIER_STRENGTH = 0.5
 """Smoothing of the path that outliers are measured against."""
 
@@ -101,22 +104,47 @@ METHODS = ("spline", *FILTERS)
 """All smoothers; the spline alone knows how sure each sample is."""
 
 
-def spline(x: Array, sigma: Array, fps: float, strength: float, free: Array | None = None) -> Array:
+def spline(
+    x: Array, sigma: Array, fps: float, strength: float, free: Array | None = None, yielding: bool = True
+) -> Array:
     """The smoothing spline of (T, C) samples of which each is sure to sigma (T,): minimises
-    sum |s_t - x_t|^2 / sigma_t^2 + lambda sum |s_t-1 - 2 s_t + s_t+1|^2, in linear time (Whittaker, 1923).
+    sum |s_t - x_t|^2 / sigma_t^2 + lambda sum rho(|s_t-1 - 2 s_t + s_t+1|), in linear time.
 
-    Where all are equally sure its power is halved at the same frequency as the other filters'. Samples less sure than
-    the median follow their neighbours, surer ones are kept better. `free` (T,) in 0..1 is how far the second
-    difference at a frame may be anything: 1 keeps a corner, such as a foot that hits the ground.
+    rho is the square (Whittaker, 1923) up to YIELD times the median second difference and ever flatter from there
+    (its weight falls with the square, over a few rounds): jitter goes, and a punch, which bends the path more than
+    jitter does, stays.
+
+    Where all are equally sure and nothing is fast its power is halved at the same frequency as the other filters'.
+    Samples less sure than the median follow their neighbours, surer ones are kept better. `free` (T,) in 0..1 is how
+    far the second difference at a frame may be anything: 1 keeps a corner, such as a foot that hits the ground.
+    Without `yielding` rho is the square everywhere.
     """
     if strength <= 0 or len(x) < 3:
         return x
-    cutoff = min(cutoff_hz(strength), 0.45 * fps)
-    amount = (math.sqrt(2) - 1) / (2 * math.sin(math.pi * cutoff / fps)) ** 4
     weight = (np.median(sigma) / np.maximum(sigma, 1e-6)) ** 2
-    stiff = np.full(len(x) - 2, amount)
+    # A filter through which all frequencies that the samples have would pass is still a weak one: towards a strength
+    # of 0 the spline nears its samples.
+    phase = math.pi * cutoff_hz(strength) / fps
+    bend = 2 * math.sin(phase) if phase < math.pi / 3 else 2 * math.sin(math.pi / 3) * phase / (math.pi / 3)
+    stiff = np.full(len(x) - 2, (math.sqrt(2) - 1) / bend**4)
     if free is not None:
-        stiff = stiff * (1 - free[1:-1]) + 1e-3 * amount * free[1:-1]
+        stiff = stiff * (1 - free[1:-1] + 1e-3 * free[1:-1])
+    out = _stiffened(x, weight, stiff)
+    usual = YIELD * float(np.median(_bends(out))) + 1e-9
+    for _ in range(YIELD_ROUNDS if yielding else 0):
+        bent = _bends(out) / usual
+        out = _stiffened(x, weight, stiff / np.maximum(1.0, bent) ** 2)
+    return out
+
+
+def _bends(x: Array) -> Array:
+    """(T-2,) lengths of the second differences of (T, C) samples."""
+    second: Array = np.diff(x, 2, axis=0)
+    return np.linalg.norm(second, axis=-1)
+
+
+def _stiffened(x: Array, weight: Array, stiff: Array) -> Array:
+    """(T, C) minimum of sum weight_t |s_t - x_t|^2 + stiff_t |s_t-1 - 2 s_t + s_t+1|^2."""
     band = np.zeros((3, len(x)))  # upper form: band[2 + i - j, j] = matrix[i, j]
     band[2] = weight
     kernel = (1.0, -2.0, 1.0)
@@ -133,7 +161,7 @@ def outliers(x: Array, sigma: Array, fps: float) -> NDArray[np.bool_]:
     if len(x) < 5:
         return out
     for _ in range(3):
-        path = spline(x, np.where(out, 100 * sigma, sigma), fps, OUTLIER_STRENGTH)
+        path = spline(x, np.where(out, 100 * sigma, sigma), fps, OUTLIER_STRENGTH, yielding=False)
         off: Array = np.linalg.norm(x - path, axis=-1)
         spread = 1.4826 * float(np.median(off)) + 0.1 * float(np.median(sigma))
         found = off > OUTLIER * spread

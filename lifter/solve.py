@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 SURE_BEND = 0.03
 """A knee this far off the line from hip to ankle, in metres, shows which way it bends as well as its hinge does."""
 
+THICKEST_SOLE = 0.03
+"""Part of the standing height that the lowest joint of a foot may lie above the ground."""
+
 HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
 
@@ -181,6 +184,22 @@ def bend_limbs(
 
 
 def standing_height(skeleton: Skeleton, offsets: Array) -> float:
-    """Height in metres of a person with these rest offsets, from the lowest joint to the highest."""
+    """Height in metres of a person with these rest offsets, from the ground to the crown.
+
+    What the joints do not span, such as the soles, is in proportion to the skeleton's own.
+    """
     identity = np.broadcast_to(np.eye(3), (1, len(skeleton.bones), 3, 3))
-    return float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
+    spanned = float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
+    return spanned * skeleton.height / float(np.ptp(skeleton.rest[:, 2]))
+
+
+def sole_heights(skeleton: Skeleton, offsets: Array, names: list[str]) -> Array:
+    """(F,) metres that heels and toes (F names of them) lie above the ground while a person with these rest offsets
+    stands: joints are inside the foot. A skeleton whose rest pose says nothing of the ground has no soles."""
+    points = [skeleton.joint(n) for n in names]
+    if not points:
+        return np.zeros(0)
+    lowest = float(skeleton.rest[points, 2].min())
+    sole = lowest if 0 <= lowest <= THICKEST_SOLE * skeleton.height else 0.0
+    above = np.array([offsets[p, 2] for p in points])
+    return above - above.min() + sole * standing_height(skeleton, offsets) / skeleton.height

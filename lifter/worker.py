@@ -268,7 +268,8 @@ def summarize(take: Take) -> dict[str, Any]:
     length = int(frames[-1] - frames[0] + 1) if len(frames) else 0
     coverage = len(shown) / length if length else 0.0
     confidence = float(scores.mean()) if len(scores) else 0.0
-    warnings = [str(w) for w in cast(Iterable[object], take.header.get("warnings", ()))]
+    told = ("warnings", "solve_warnings")
+    warnings = [str(w) for key in told for w in cast(Iterable[object], take.header.get(key, ()))]
     if coverage < 0.9:
         warnings.append(f"Nobody is seen in {100 * (1 - coverage):.0f} % of the frames")
     if confidence < 0.5:

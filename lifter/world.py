@@ -28,6 +28,10 @@ SLIDE = 0.12
 FLOOR_ERROR = 0.04
 """Metres that a foot in contact seems to be off the floor."""
 
+FOOTHOLD_ERROR, FOOTHOLDS, GRAVITY_ERROR = 0.06, 4.0, float(np.radians(4))
+"""Metres that a place where a foot stands seems too high or low; how many of them are independent; and radians that
+a network's gravity errs by over a clip."""
+
 FLIGHT = 0.08, 0.9
 """Seconds that a person may be in the air: shorter is a contact that was missed, longer a harness."""
 
@@ -49,7 +53,7 @@ class Shot:
         keypoints: (T, J, 2) pixels, NaN where missing; score: (T, J).
         valid: (T,) frames with joints. The others follow from their neighbours.
         lens: of the camera, whose pose is x_camera = rotation @ X + translation: (T, 3, 3) and (T, 3).
-        feet: (T, F, 3) points of the feet relative to the root; contact: (T, F) which of them stand.
+        feet: (T, F, 3) points under the feet, on the soles, relative to the root; contact: (T, F) which of them stand.
     """
 
     relative: NDArray[np.floating[Any]]
@@ -64,7 +68,7 @@ class Shot:
     contact: Flags
 
 
-def root_path(shot: Shot, floor: float | None = None, rounds: int = 8) -> tuple[Array, float | None]:
+def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: bool = True) -> tuple[Array, float | None]:
     """(T, 3) positions of the root that best reproject the joints, with feet that stand, and the floor's height.
 
     For a known lens a joint's ray (x, y) asks c_x - x c_z = 0 and the same for y, where c = R (X + p) + t is the
@@ -73,7 +77,8 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8) -> tuple[
     and that of a body in flight is gravity's. All frames are one banded system, solved in linear time; a few rounds
     re-weight by depth and by Huber's rule, so that wrong keypoints and wrong contacts lose their pull.
 
-    The floor is None where it was not given and no foot stands.
+    The floor is None where it was not given and no foot stands. Without `even` feet stand at any height, and the
+    floor is only their median: on a path with wrong gravity they then climb or descend.
     """
     frames, p = len(shot.relative), np.asarray(shot.relative, np.float64)
     rows, targets, weight = _projection_rows(shot, p)
@@ -102,7 +107,7 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8) -> tuple[
         held = together * grip / (SLIDE / shot.fps) ** 2
         system.add_steps(held.sum(1), -(held[..., None] * steps).sum(1))
         on_floor = standing * level / FLOOR_ERROR**2
-        if turn == 0 and floor is None:
+        if not even or (turn == 0 and floor is None):
             on_floor = on_floor * 0  # the first path says where the floor is
         pull = -(on_floor * shot.feet[..., 2]).sum(1)
         root, height = system.solve(on_floor.sum(1), pull, height if floor is not None else None)
@@ -235,6 +240,29 @@ def mean_direction(directions: NDArray[np.floating[Any]], weights: NDArray[np.fl
         w = weights / np.maximum(np.linalg.norm(d - mean, axis=-1), 0.05)
         mean = normalize((d * w[:, None]).sum(0))
     return mean
+
+
+def upright_on(points: Array, seconds: Array) -> Array:
+    """(3,) up, from (N, 3) places where feet stood, for so many (N,) seconds each, in axes whose Z is about up.
+
+    The plane through the places, robustly (Huber), held by the axes' own Z as if that erred by GRAVITY_ERROR. All
+    places together count like FOOTHOLDS, since one pose's errors are in many: somebody who stays on the spot hardly
+    turns the scene, somebody who walks through it does.
+    """
+    slope: Array = np.zeros(2)
+    if len(points) < 3:
+        return np.array([0, 0, 1.0])
+    share = np.minimum(seconds, 1.0)
+    share = share * min(1.0, FOOTHOLDS / share.sum())
+    trust = np.ones(len(points))
+    for _ in range(5):
+        w = (share * trust)[:, None]
+        off = points - (w * points).sum(0) / w.sum()
+        flat, rise = off[:, :2], off[:, 2]
+        normal = (w * flat).T @ flat / FOOTHOLD_ERROR**2 + np.eye(2) / GRAVITY_ERROR**2
+        slope = np.asarray(np.linalg.solve(normal, (w * flat).T @ rise / FOOTHOLD_ERROR**2), np.float64)
+        trust = np.minimum(1.0, 2 * FOOTHOLD_ERROR / np.maximum(np.abs(rise - flat @ slope), 1e-9))
+    return normalize(np.append(-slope, 1.0))
 
 
 def scene_axes(down: NDArray[np.floating[Any]]) -> Array:

@@ -108,7 +108,7 @@ def cast(who: Character, take: TakeFile) -> Actor:
         built = make_rig(who)
         armature = add_armature(placed(built.rig, who))
     figure = make_figure(built.rig, built.truth, who.looks)
-    _dress(figure, armature, who)
+    dress(figure, armature, who)
     report = put_on_rig(take, armature)
     _stage(scene)
     return Actor(who, armature, report)
@@ -121,7 +121,7 @@ def _colour(text: str) -> tuple[float, float, float, float]:
     return (float(r), float(g), float(b), 1.0)
 
 
-def _dress(figure: Figure, armature: Any, who: Character) -> None:
+def dress(figure: Figure, armature: Any, who: Character) -> None:
     mesh = bpy.data.meshes.new("body")
     mesh.from_pydata(into(figure.points, who).tolist(), [], figure.faces)
     colours = COLOURS | dict(zip(("shirt", "trousers", "skin", "hair"), who.colours, strict=True))

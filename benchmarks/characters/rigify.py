@@ -9,6 +9,7 @@ import bpy
 
 from blender_addon.retarget.blender.read_rig import read_rig
 from blender_addon.retarget.rig import RigSpec
+from tests.blender_addon.rigify import run_generator
 from tests.blender_addon.rigs import Built, build
 
 from .cast import Character, reshaped
@@ -30,23 +31,11 @@ def generate(who: Character) -> tuple[Any, Built]:
         # Rigify's chains must stay connected.
         bone.use_connect = bool(spec.connected[spec.index(bone.name)])
     bpy.ops.object.mode_set(mode="OBJECT")
-    _generate()
+    run_generator()
     rig = bpy.context.object
     bpy.data.objects.remove(metarig)
     whole = read_rig(rig)
     return rig, Built(whole, _present("rigify_deform", whole))
-
-
-def _generate() -> None:
-    """Generate, without the panel for the rig's controls: with its classes registered the bpy module hangs at exit."""
-    before = _interface()
-    bpy.ops.pose.rigify_generate()
-    for each in _interface() - before:
-        bpy.utils.unregister_class(each)
-
-
-def _interface() -> set[Any]:
-    return {*bpy.types.Panel.__subclasses__(), *bpy.types.Operator.__subclasses__()}
 
 
 def _present(family: str, rig: RigSpec) -> dict[str, tuple[str, ...]]:

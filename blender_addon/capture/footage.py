@@ -10,6 +10,7 @@ import bpy
 
 from ..errors import UserError
 from ..properties import focal_to_fov
+from .camera_solve import solved_focal, solved_path
 
 MOVIES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".ogv", ".mxf")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".exr", ".webp", ".tga", ".dpx")
@@ -82,20 +83,18 @@ def make_request(clip: Any, footage: Any) -> Request:
             )
         # Half a frame earlier, so that rounding decides nothing.
         options |= {"start": max(0.0, (first - 1.5) / clip.fps), "end": (last - 0.5) / clip.fps}
-    if footage.lens == "value":
+    if footage.use_camera_path:
+        options["camera"] = solved_path(clip, bpy.context.scene)
+        if footage.lens == "value":
+            del options["camera"]["focal"]
+            options["fov"] = focal_to_fov(footage.focal_mm)
+    elif footage.lens == "estimate":
+        options["lens"] = "estimate"
+    elif footage.lens == "value":
         options["fov"] = focal_to_fov(footage.focal_mm)
     elif footage.lens == "solve":
-        options["focal"] = _solved_focal(clip)
+        options["focal"] = solved_focal(clip)
     return Request(Path(clip.name).stem, _as_worker_reads(clip, path), options)
-
-
-def _solved_focal(clip: Any) -> float:
-    if not any(o.reconstruction.is_valid for o in clip.tracking.objects):
-        raise UserError(
-            f'"{clip.name}" has no camera solve',
-            "Solve the camera in the Movie Clip Editor, or choose another lens in the Footage panel",
-        )
-    return float(clip.tracking.camera.focal_length_pixels)
 
 
 def _as_worker_reads(clip: Any, path: Path) -> str:

@@ -38,6 +38,11 @@ from ..worker.messages import Cancelled, Done, Failed, Garbled, Job, Progress, W
 from ..worker.process import Worker
 
 TICK_SECONDS = 0.1
+REDRAW_SECONDS = 0.4
+"""Progress is drawn no oftener: where a CPU draws the window, each time costs tenths of a second."""
+STATE_SECONDS = 2.0
+TAB = "Motion"
+"""Of the sidebars."""
 IDLE_SECONDS = 600.0
 """So long the worker is kept ready after its last job; it holds some 300 MB."""
 PYTHON = "MOTIONLIFT_PYTHON"
@@ -73,6 +78,9 @@ class Task:
 _queues: dict[QueueName, JobQueue] = {}
 _tasks: dict[int, Task] = {}
 _busy_until = 0.0
+_drawn = 0.0
+longest_tick = 0.0
+"""Seconds that the timer has taken at most, for measurements."""
 
 
 def tasks(queue: QueueName = "worker") -> list[Task]:
@@ -84,11 +92,19 @@ def environment_folder() -> Path:
     return user_folder("") / "environment"
 
 
+_state: tuple[float, State | None] = (0.0, None)
+
+
 def environment_state() -> State:
-    """Whether the worker can be started."""
+    """Whether the worker can be started; looked up every other second, as panels ask at every redraw."""
+    global _state
     if os.environ.get(PYTHON):
         return State(True, True, f"Uses {os.environ[PYTHON]}, as {PYTHON} says")
-    return read_state(environment_folder())
+    looked, state = _state
+    if state is None or time.monotonic() - looked > STATE_SECONDS:
+        state = read_state(environment_folder())
+        _state = (time.monotonic(), state)
+    return state
 
 
 def check_environment() -> None:
@@ -161,8 +177,11 @@ def tick() -> bool:
 
 
 def _end(task: Task, message: Ending) -> None:
+    global _state
     _tasks.pop(task.job.id, None)
     task.ending = message
+    if task.queue == "setup":
+        _state = (0.0, None)
     if isinstance(message, Failed):
         notices.show(task.section, notices.of_failure(message))
     try:
@@ -216,12 +235,23 @@ def _start_setup() -> Worker:
 
 def _on_timer() -> float | None:
     """Blender's timer: the seconds until it is called again, None to be called no more."""
-    global _busy_until
+    global longest_tick
+    begun = time.perf_counter()
+    again = _turn()
+    longest_tick = max(longest_tick, time.perf_counter() - begun)
+    return again
+
+
+def _turn() -> float | None:
+    global _busy_until, _drawn
     if not _queues:
         return None
-    if tick():
-        redraw()
+    before = len(_tasks)
+    news = tick()
     now = time.monotonic()
+    if news and (len(_tasks) != before or now - _drawn > REDRAW_SECONDS):
+        _drawn = now
+        redraw()
     if _tasks:
         _busy_until = now
         return TICK_SECONDS
@@ -232,12 +262,12 @@ def _on_timer() -> float | None:
 
 
 def redraw() -> None:
-    """Have the sidebars with our panels drawn again, and nothing else: drawing the whole window takes long."""
+    """Have the sidebars that show our tab drawn again, and nothing else."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in ("VIEW_3D", "CLIP_EDITOR"):
                 for region in area.regions:
-                    if region.type == "UI":
+                    if region.type == "UI" and region.active_panel_category == TAB:
                         region.tag_redraw()
 
 

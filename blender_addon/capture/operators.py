@@ -143,7 +143,8 @@ def capture_options(settings: Any) -> dict[str, Any]:
 def told(entry: Any) -> str:
     """A take in a sentence."""
     who = "1 person" if entry.people == 1 else f"{entry.people} people"
-    return f"{entry.name}: {who} in {entry.frames} frames, coverage {entry.coverage:.0%}, confidence {entry.confidence:.0%}"
+    seen = f"coverage {entry.coverage:.0%}, confidence {entry.confidence:.0%}"
+    return f"{entry.name}: {who} in {entry.frames} frames, {seen}"
 
 
 class Solve(bpy.types.Operator):

@@ -1,4 +1,4 @@
-"""The scene's list of takes: add, find, point elsewhere. The takes themselves are files; removing a row removes none."""
+"""The scene's list of takes: add, find, point elsewhere. The takes are files; removing a row removes none."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..places import absolute
 from ..take_file import GAP, TakeError, read_take
 from .entries import active_take
-from ..places import absolute
 
 LEFT, RIGHT, MIDDLE = (0.25, 0.65, 1.0, 0.9), (1.0, 0.45, 0.25, 0.9), (0.95, 0.95, 0.95, 0.9)
 POINT = (0.3, 1.0, 0.4, 0.9)
@@ -50,10 +50,7 @@ def make_drawing(path: Path) -> Drawing:
     try:
         with np.load(path, allow_pickle=False) as archive:
             for i, person in enumerate(take.people):
-                seen = person.joints_world @ take.R.T + take.t
-                pixels = seen @ take.K.T
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    pixels = pixels[..., :2] / pixels[..., 2:]
+                pixels = take.project(person.joints_world, person.frames)
                 pixels[person.state == GAP] = np.nan
                 joints.append(_normalized(pixels, size))
                 points = np.array(archive[f"people/{i}/keypoints"], np.float64)

@@ -13,7 +13,7 @@ from ..armature import build_armature, build_body, key_armature
 from ..errors import UserError
 from ..places import absolute
 from ..scene import build_camera, set_time
-from ..take_file import TakeError, TakeFile, read_take
+from ..take_file import TakeError, read_take
 
 MARK = "motionlift_take"
 """Custom property of what shows a take: the path of the take's file."""
@@ -33,7 +33,7 @@ def show_preview(scene: Any, entry: Any, path: Path, *, time: bool) -> Any:
             _remove(old)
         name = entry.name if len(take.people) == 1 else f"{entry.name} {entry.person}"
         armature = build_armature(take, person, name)
-        key_armature(take, person, armature, name)
+        key_armature(take, person, armature, f"{name} preview")
         body = build_body(armature, take, person)
         for each in (armature, body):
             each[MARK] = str(path)
@@ -81,11 +81,12 @@ def _remove(each: Any) -> None:
     for child in [c for c in each.children if MARK in c]:
         _remove(child)
     data, kind = each.data, each.type
-    action = each.animation_data.action if each.animation_data else None
+    actions = [a.animation_data.action for a in (each, data) if a and a.animation_data]
     materials = [s.material for s in each.material_slots if s.material]
     bpy.data.objects.remove(each)
     store = {"ARMATURE": bpy.data.armatures, "MESH": bpy.data.meshes, "CAMERA": bpy.data.cameras}[kind]
-    for owner, unused in ((store, data), (bpy.data.actions, action), *((bpy.data.materials, m) for m in materials)):
+    left = [(store, data), *((bpy.data.actions, a) for a in actions), *((bpy.data.materials, m) for m in materials)]
+    for owner, unused in left:
         if unused is not None and unused.users == 0:
             owner.remove(unused)
 

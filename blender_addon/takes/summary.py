@@ -55,7 +55,7 @@ def read_summary(path: Path) -> Summary:
     shown = np.unique(np.concatenate([p.frames[p.state != GAP] for p in take.people])) if take.people else frames
     coverage = len(shown) / length if length else 0.0
     confidence = _confidence(take, scores)
-    warnings = [str(w) for w in cast("list[object]", header.get("warnings", []))]
+    warnings = [str(w) for key in ("warnings", "solve_warnings") for w in cast("list[object]", header.get(key, []))]
     if coverage < 0.9:
         warnings.append(f"Nobody is seen in {100 * (1 - coverage):.0f} % of the frames")
     if confidence < 0.5:

@@ -13,13 +13,13 @@ import bpy
 
 from .. import solve_settings
 from ..capture import jobs
+from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
 from ..places import absolute
 from ..retarget.blender.operator import target_rig
 from ..takes.entries import active_take, there, unlisted
 from .parts import characters, draw_environment, draw_notices, draw_progress, draw_text
 
-TAB = "Motion"
 EDITORS = ("VIEW_3D", "CLIP_EDITOR")
 
 
@@ -41,8 +41,9 @@ def draw_footage(layout: Any, context: Any) -> None:
     layout.prop(footage, "lens")
     if footage.lens == "value":
         layout.prop(footage, "focal_mm", text="Millimetres")
-    if footage.lens == "solve" and clip is not None:
-        solved = any(o.reconstruction.is_valid for o in clip.tracking.objects)
+    layout.prop(footage, "use_camera_path")
+    if (footage.lens == "solve" or footage.use_camera_path) and clip is not None:
+        solved = is_solved(clip)
         focal = f"{clip.tracking.camera.focal_length_pixels:.0f} pixels" if solved else "The clip has no camera solve"
         layout.label(text=focal, icon="CAMERA_DATA" if solved else "ERROR")
 
@@ -103,8 +104,10 @@ def draw_takes(layout: Any, context: Any) -> None:
     column = layout.column(align=True)
     column.operator("motionlift.preview", icon="ARMATURE_DATA")
     column.operator("motionlift.match_camera", icon="CAMERA_DATA")
-    layout.prop(settings, "match_time")
-    layout.prop(settings, "show_overlay", text="Overlay in the Clip Editor")
+    column = layout.column()
+    column.use_property_split = False
+    column.prop(settings, "match_time", text="Match Scene Rate and Range")
+    column.prop(settings, "show_overlay", text="Overlay in the Clip Editor")
 
 
 def draw_solve(layout: Any, context: Any) -> None:
@@ -147,24 +150,30 @@ def draw_retarget(layout: Any, context: Any) -> None:
         row.operator("motionlift.add_bone", text="", icon="ADD")
     row.operator("motionlift.save_mapping", text="" if settings.mapping == "list" else "Save Mapping", icon="FILE_TICK")
     column = layout.column()
-    column.row().prop(settings, "limbs", expand=True)
+    column.row().prop(settings, "arms", expand=True)
+    column.row().prop(settings, "legs", expand=True)
     column.prop(settings, "root")
     column.prop(settings, "foot_lock")
+    row = layout.row()
+    row.scale_y = 1.5
+    row.operator("motionlift.retarget", icon="CON_ARMATURE")
+    header, body = layout.panel("motionlift_retarget_options", default_closed=True)
+    header.label(text="Options")
+    if body is None:
+        return
+    column = body.column()
     column.prop(settings, "mirror")
     column.prop(settings, "stride")
-    column = layout.column(heading="Keys")
+    column = body.column(heading="Keys")
     column.prop(settings, "step")
     column.prop(settings, "reduce")
     if settings.reduce:
         column.prop(settings, "degrees")
         column.prop(settings, "millimetres")
-    column = layout.column(heading="Result")
+    column = body.column(heading="Result")
     column.prop(settings, "to_nla")
     column.prop(settings, "layer")
     column.prop(settings, "fit_range")
-    row = layout.row()
-    row.scale_y = 1.5
-    row.operator("motionlift.retarget", icon="CON_ARMATURE")
 
 
 def draw_batch(layout: Any, context: Any) -> None:
@@ -236,7 +245,7 @@ def make_panel(section: Section, editor: str, order: int) -> type[Any]:
             "bl_label": section.label,
             "bl_space_type": editor,
             "bl_region_type": "UI",
-            "bl_category": TAB,
+            "bl_category": jobs.TAB,
             "bl_order": order,
             "bl_options": {"DEFAULT_CLOSED"} if section.closed else set(),
             "draw": draw,

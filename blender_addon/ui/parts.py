@@ -44,18 +44,19 @@ def draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
 def draw_notices(layout: Any, context: Any, section: str) -> None:
     """What, why and what to do of each piece of news of a section."""
     width = characters(context)
-    for notice in notices.shown(section):
-        box = layout.box()
-        box.alert = notice.kind == "ERROR"
-        draw_text(box, notice.what, width, ICONS[notice.kind])
+    for i, notice in enumerate(notices.shown(section)):
+        row = layout.box().row()
+        column = row.column()
+        column.alert = notice.kind == "ERROR"
+        draw_text(column, notice.what, width - 4, ICONS[notice.kind])
         if notice.why:
-            draw_text(box, notice.why, width, "BLANK1")
+            draw_text(column, notice.why, width - 4, "BLANK1")
         if notice.remedy:
-            draw_text(box, notice.remedy, width, "RIGHTARROW_THIN")
+            draw_text(column, notice.remedy, width - 4, "RIGHTARROW_THIN")
         if notice.file:
-            box.operator("wm.path_open", text="Open Report", icon="TEXT").filepath = str(notice.file)
-    if notices.shown(section):
-        layout.operator("motionlift.dismiss", text="Dismiss", icon="X").section = section
+            column.operator("wm.path_open", text="Open Report", icon="TEXT").filepath = str(notice.file)
+        if i == 0:
+            row.operator("motionlift.dismiss", text="", icon="X", emboss=False).section = section
 
 
 def draw_progress(layout: Any, queue: jobs.QueueName = "worker") -> None:
@@ -67,8 +68,8 @@ def draw_progress(layout: Any, queue: jobs.QueueName = "worker") -> None:
     box.label(text=tasks[0].title, icon="RENDER_ANIMATION" if queue == "worker" else "IMPORT")
     said = tasks[0].progress
     box.progress(factor=fraction(said), text=stage_text(said))
-    if detail := detail_text(said):
-        box.label(text=detail)
+    for line in detail_lines(said):
+        box.label(text=line)
     row = box.row()
     stop = row.operator("motionlift.cancel", text="Cancel", icon="CANCEL")
     stop.setup, stop.first = queue == "setup", True
@@ -89,17 +90,15 @@ def stage_text(said: Progress | None) -> str:
     return STAGES.get(said.stage, said.stage.title()) + share
 
 
-def detail_text(said: Progress | None) -> str:
-    """Such as "120 of 240 frames, 29.4 frames/s, 4 s left"."""
+def detail_lines(said: Progress | None) -> list[str]:
+    """Such as "120 of 240 frames" and "29.4 frames/s, 4 s left"."""
     if said is None or said.stage not in COUNTED:
-        return ""
+        return []
     noun, rate = COUNTED[said.stage]
-    parts = [f"{said.done} of {said.total} {noun}" if said.total else f"{said.done} {noun}"]
-    if said.rate:
-        parts.append(f"{said.rate:.1f} {rate}")
-    if said.left_s is not None:
-        parts.append(f"{duration(said.left_s)} left")
-    return ", ".join(parts)
+    speed = [f"{said.rate:.1f} {rate}"] if said.rate else []
+    left = [f"{duration(said.left_s)} left"] if said.left_s is not None else []
+    counted = f"{said.done} of {said.total} {noun}" if said.total else f"{said.done} {noun}"
+    return [counted, ", ".join([*speed, *left])] if speed or left else [counted]
 
 
 def duration(seconds: float) -> str:

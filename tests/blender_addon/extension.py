@@ -15,6 +15,7 @@ import bpy
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 import addon_utils  # on the path once bpy is imported
+
 import build_addon
 
 NAME = "bl_ext.user_default.motionlift"

@@ -226,6 +226,8 @@ def _finger_names(template: str) -> tuple[str, ...]:
     for key, words in (("{PID}", "Proximal Intermediate Distal"), ("{MPD}", "Metacarpal Proximal Distal")):
         if key in template:
             return tuple(template.replace(key, w) for w in words.split())
+    if "{BIP}" in template:
+        return tuple(template.replace("{BIP}", w) for w in ("", "1", "2"))
     if "{ARP}" in template:
         return tuple(("" if i == 1 else "c_") + template.replace("{ARP}", str(i)) for i in (1, 2, 3))
     return numbered(template, 3)
@@ -239,7 +241,7 @@ def _finger_points(finger: str) -> list[Array]:
 
 
 def build(name: str) -> Built:
-    return _build(name, FAMILIES[name])
+    return build_family(name, FAMILIES[name])
 
 
 def build_rig(name: str) -> RigSpec:
@@ -249,7 +251,7 @@ def build_rig(name: str) -> RigSpec:
 PRESET_RIGS: dict[str, Callable[[], RigSpec]] = {n: (lambda n=n: build_rig(n)) for n in FAMILIES}
 
 
-def _build(name: str, f: Family) -> Built:
+def build_family(name: str, f: Family) -> Built:
     bones: list[Bone] = []
     truth: Truth = {}
     right = re.compile(f.mirror[0])
@@ -279,7 +281,8 @@ def _build(name: str, f: Family) -> Built:
     chest = middle("spine", f.spine, pelvis, [WAIST, NECK])
     neck = middle("neck", f.neck, chest, [NECK, HEAD])
     middle("head", (f.head,), neck, [HEAD, CROWN])
-    if f.between == ("pelvis",) or f.between == ("CC_Base_Pelvis",):
+    shared = bool(f.between) and mirrored(f.between[0]) == f.between[0]
+    if shared:
         chain(f.between, pelvis, [PELVIS, PELVIS - (0, 0, 0.05)])
 
     def limb_side(side: str) -> None:
@@ -302,7 +305,6 @@ def _build(name: str, f: Family) -> Built:
 
         hips = pelvis
         if f.between:
-            shared = mirrored(f.between[0]) == f.between[0]
             hips = f.between[0] if shared else part("", f.between, pelvis, [PELVIS, HIP])
         thigh = part("thigh", f.thigh, hips, [HIP, KNEE])
         twists("thigh", same(f.thigh[0]), HIP, KNEE)
@@ -359,29 +361,29 @@ def from_bones(bones: list[Bone], name: str) -> RigSpec:
 def from_points(names: list[str], parents: list[int], heads: Array, tails: Array, name: str = "rig",
                 rolls: Array | None = None) -> RigSpec:  # fmt: skip
     """Rest matrices with Y along the bone and any roll."""
-    rest = np.tile(np.eye(4), (len(names), 1, 1))
     lengths = np.linalg.norm(tails - heads, axis=1)
-    for i, (head, tail) in enumerate(zip(heads, tails, strict=True)):
-        y = (tail - head) / lengths[i] if lengths[i] > 1e-12 else np.array((0.0, 1, 0))
-        x = np.cross(y, np.eye(3)[np.argmin(np.abs(y))])
-        x /= np.linalg.norm(x)
-        z = np.cross(x, y)
-        roll = 0.0 if rolls is None else rolls[i]
-        x, z = np.cos(roll) * x - np.sin(roll) * z, np.sin(roll) * x + np.cos(roll) * z
-        rest[i, :3] = np.column_stack((x, y, z, head))
+    y = np.where(lengths[:, None] > 1e-12, (tails - heads) / np.maximum(lengths, 1e-12)[:, None], (0.0, 1.0, 0.0))
+    x = np.cross(y, np.eye(3)[np.argmin(np.abs(y), axis=1)])
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    z = np.cross(x, y)
+    c, s = (f(np.zeros(len(names)) if rolls is None else rolls)[:, None] for f in (np.cos, np.sin))
+    rest = np.tile(np.eye(4), (len(names), 1, 1))
+    rest[:, :3] = np.stack((c * x - s * z, y, s * x + c * z, heads), axis=-1)
     return make_rig(names, parents, rest, lengths, name)
 
 
-def rename(built: Built, seed: int) -> Built:
-    """Every bone gets a nonsense name."""
+def rename(built: Built, change: Callable[[str], str]) -> Built:
+    new = {old: change(old) for old in built.rig.names}
+    truth = {slot: tuple(new[b] for b in bones) for slot, bones in built.truth.items()}
+    return Built(replace(built.rig, names=tuple(new.values())), truth)
+
+
+def nonsense(built: Built, seed: int) -> Built:
+    """Every bone gets a name that says nothing."""
     rng = np.random.default_rng(seed)
     letters = list(string.ascii_lowercase)
-    new: dict[str, str] = {}
-    for old in built.rig.names:
-        word = "".join(rng.choice(letters, 7))
-        new[old] = f"{word}{len(new)}"
-    truth = {slot: tuple(new[b] for b in bones) for slot, bones in built.truth.items()}
-    return Built(replace(built.rig, names=tuple(new[n] for n in built.rig.names)), truth)
+    names = {n: "".join(rng.choice(letters, 7)) + str(i) for i, n in enumerate(built.rig.names)}
+    return rename(built, lambda n: names[n])
 
 
 def drop(built: Built, *slots: str) -> Built:

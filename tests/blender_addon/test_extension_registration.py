@@ -123,6 +123,8 @@ class Layout:
                 assert each in dir(getattr(bpy.ops, group)), args[0]
                 self.drawn.append(args[0])
                 return type("Properties", (), {})()
+            if name == "panel":
+                return Layout(self.drawn), Layout(self.drawn)
             if name == "template_list":
                 assert hasattr(bpy.types, args[0]), args[0]
             return Layout(self.drawn)

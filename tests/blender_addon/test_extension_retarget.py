@@ -49,12 +49,12 @@ def test_rigify(taken: Any) -> None:
     bpy.ops.pose.rigify_generate()
     rig = next(o for o in taken.objects if o.type == "ARMATURE" and o != metarig)
     settings = taken.motionlift.retarget
-    settings.armature, settings.limbs = rig, "ik"
+    settings.armature, settings.legs = rig, "ik"
     assert bpy.ops.motionlift.retarget() == {"FINISHED"}
-    assert {"torso", "foot_ik.L", "hand_ik.R"} <= keyed(rig)
-    settings.limbs = "fk"
+    assert {"torso", "foot_ik.L", "forearm_fk.R"} <= keyed(rig)
+    settings.arms, settings.legs = "ik", "fk"
     assert bpy.ops.motionlift.retarget() == {"FINISHED"}
-    assert {"torso", "thigh_fk.L", "forearm_fk.R"} <= keyed(rig)
+    assert {"torso", "thigh_fk.L", "hand_ik.R"} <= keyed(rig)
 
 
 def test_the_operators_own_properties_win_over_the_panel(taken: Any) -> None:

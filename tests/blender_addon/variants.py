@@ -26,8 +26,8 @@ from .rigs import (
     drop,
     drop_below,
     from_bones,
+    nonsense,
     place,
-    rename,
     vary,
 )
 
@@ -52,7 +52,7 @@ def random_variant(seed: int) -> tuple[Built, str]:
     tails = str(rng.choice(["true", "leaves", "all"], p=[0.6, 0.25, 0.15]))
     done.append(f"loose tails: {tails}" if tails != "true" else "")
     built = vary(built, seed, rolls=True, turn=turn, scale=scale, loose_tails=tails != "true", all_tails=tails == "all")
-    return rename(shuffle(built, seed), seed), ", ".join(d for d in done if d)
+    return nonsense(shuffle(built, seed), seed), ", ".join(d for d in done if d)
 
 
 # What differs

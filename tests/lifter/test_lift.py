@@ -143,7 +143,7 @@ def test_checkpoint_of_another_skeleton(tmp_path: Path) -> None:
     header = json.loads(entry.value)
     entry.value = json.dumps({**header, "skeleton": load_skeleton("h36m").to_dict()})
     onnx.save(model, str(tmp_path / "odd.onnx"))
-    with pytest.raises(MotionliftError, match="33 joints.*has 17"):
+    with pytest.raises(MotionliftError, match=r"33 joints.*has 17"):
         load_checkpoint(str(tmp_path / "odd.onnx"))
     check_solvable(load_skeleton("body"))
     with pytest.raises(MotionliftError, match="no bones at"):

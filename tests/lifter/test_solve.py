@@ -5,7 +5,15 @@ import pytest
 
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton
-from lifter.solve import bend_limbs, forward_kinematics, rigid_fit, solve_offsets, solve_rotations, standing_height
+from lifter.solve import (
+    bend_limbs,
+    forward_kinematics,
+    rigid_fit,
+    sole_heights,
+    solve_offsets,
+    solve_rotations,
+    standing_height,
+)
 
 Moving = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -123,4 +131,14 @@ def test_rigid_fit_is_a_rotation_even_for_mirrored_points() -> None:
 
 
 def test_standing_height(body: Skeleton, moving: Moving) -> None:
-    assert standing_height(body, moving[1]) == pytest.approx(np.ptp(body.rest[:, 2]), abs=1e-6)
+    """From the ground, on which soles stand that lie below all joints."""
+    assert np.ptp(body.rest[:, 2]) == pytest.approx(1.682)
+    assert standing_height(body, moving[1]) == pytest.approx(1.70, abs=1e-6)
+    assert standing_height(body, 0.5 * moving[1]) == pytest.approx(0.85, abs=1e-6)
+
+
+def test_sole_heights(body: Skeleton) -> None:
+    """Heels and toes lie inside the foot: 25 and 18 mm above the ground for somebody of the rest pose's size."""
+    assert sole_heights(body, body.rest_offsets, ["l_heel", "l_toe"]) == pytest.approx([0.025, 0.018], abs=1e-6)
+    assert sole_heights(body, 2 * body.rest_offsets, ["r_heel", "r_toe"]) == pytest.approx([0.05, 0.036], abs=1e-6)
+    assert sole_heights(body, body.rest_offsets, []).shape == (0,)

@@ -23,10 +23,15 @@ class RetargetProperties:
             ("in_place", "In Place", "The character stays where it is"),
         ),
     )
-    limbs: EnumProperty(
-        name="Limbs",
-        description="Which controls of a control rig get the keys",
-        items=(("fk", "FK", "Key FK controls"), ("ik", "IK", "Key IK hands, feet and poles")),
+    arms: EnumProperty(
+        name="Arms",
+        description="Which controls of a control rig's arms get the keys",
+        items=(("fk", "FK", "Turn each bone"), ("ik", "IK", "Move hands and elbow poles")),
+    )
+    legs: EnumProperty(
+        name="Legs",
+        description="Which controls of a control rig's legs get the keys",
+        items=(("fk", "FK", "Turn each bone"), ("ik", "IK", "Move feet and knee poles")),
     )
     foot_lock: BoolProperty(
         name="Foot Lock", default=True, description="Keep standing feet where they are, in the character's proportions"
@@ -59,7 +64,7 @@ NAMES = tuple(RetargetProperties.__annotations__)
 def retarget_settings(properties: Any) -> RetargetSettings:
     return RetargetSettings(
         root=properties.root,
-        limbs=properties.limbs,
+        limbs=f"arms={properties.arms},legs={properties.legs}",
         foot_lock=properties.foot_lock,
         stride=properties.stride,
         mirror=properties.mirror,

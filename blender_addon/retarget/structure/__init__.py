@@ -60,8 +60,9 @@ def check_single(rig: RigSpec) -> None:
 
 
 def _two_bodies(rig: RigSpec, a: Body, b: Body) -> RigError:
+    one, two = (rig.names[i] for i in sorted((a.pelvis, b.pelvis)))
     return RigError(
-        f"There are two candidates for the hips: {rig.names[a.pelvis]} and {rig.names[b.pelvis]}. "
+        f"There are two candidates for the hips: {one} and {two}. "
         "Separate the two characters into armatures of their own, or write a mapping file for one of them."
     )
 

@@ -7,6 +7,7 @@ need no size, axis or rest pose: ratios of lengths, angles between bones, and ho
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
@@ -42,7 +43,7 @@ class Pair:
         """(2, 3) the k-th of the three joints, both sides."""
         return self.points[:, self.joints[k]]
 
-    @property
+    @cached_property
     def length(self) -> float:
         upper, lower = self.at(1) - self.at(0), self.at(2) - self.at(1)
         return float((np.linalg.norm(upper, axis=1) + np.linalg.norm(lower, axis=1)).mean())
