@@ -84,7 +84,17 @@ class BlenderWindow:
                 self._start(["openbox"])
         begun = time.monotonic()
         self.process = self._start(
-            [self.blender, *self.options, "--window-geometry", "0", "0", str(width), str(height), "--python", str(INSIDE)],
+            [
+                self.blender,
+                *self.options,
+                "--window-geometry",
+                "0",
+                "0",
+                str(width),
+                str(height),
+                "--python",
+                str(INSIDE),
+            ],
             log=self.home / "blender.log",
         )
         self.run("result = 1", 300)
@@ -173,7 +183,9 @@ class BlenderWindow:
     def hovered(self, editor: str) -> str:
         return str(self.run(HOVERED.format(editor=editor, region="UI")) or "")
 
-    def buttons(self, editor: str = "VIEW_3D", wanted: str = "", start: int = 0, step: int = 9) -> dict[str, tuple[int, int]]:
+    def buttons(
+        self, editor: str = "VIEW_3D", wanted: str = "", start: int = 0, step: int = 9
+    ) -> dict[str, tuple[int, int]]:
         """Place of every operator's button that is seen in the sidebar, by its call as Python; the first of each.
 
         wanted: stop when this operator is found. start: begin below this row of the display.
