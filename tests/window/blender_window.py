@@ -1,4 +1,4 @@
-"""A real Blender window on a display of its own: commands, mouse, screenshots. Linux, with Xvfb, xdotool, ImageMagick."""
+"""A real Blender window on a display of its own: commands, mouse, screenshots. Wants Xvfb, xdotool, ImageMagick."""
 
 from __future__ import annotations
 
@@ -169,9 +169,9 @@ class BlenderWindow:
         out: list[int] = []
         for i in range(2, height - 8):
             # Two lines of four dots, and nothing above and below.
-            if runs[i] == 4 and 4 in runs[i + 2 : i + 5] and not runs[i - 2] and not runs[i + 7]:
-                if not out or y + i - out[-1] > 8:
-                    out.append(y + i)
+            dots = runs[i] == 4 and 4 in runs[i + 2 : i + 5] and not runs[i - 2] and not runs[i + 7]
+            if dots and (not out or y + i - out[-1] > 8):
+                out.append(y + i)
         return out
 
     @staticmethod
