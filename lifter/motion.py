@@ -318,11 +318,9 @@ def _landings(contact: Flags, joint: str, fps: float) -> Array:
     """(T,) in 0..1 about the frames in which the joint's foot comes to stand."""
     side = contact[:, [i for i, n in enumerate(FEET) if n[0] == joint[0]]].any(1)
     begins = side & ~np.concatenate([[True], side[:-1]])
-    at = np.flatnonzero(begins)
-    if not len(at):
-        return np.zeros(len(side))
-    away = np.abs(np.arange(len(side))[:, None] - at).min(1) / fps
-    return (away <= IMPACT).astype(np.float64)
+    reach = int(IMPACT * fps)
+    near = np.convolve(begins, np.ones(2 * reach + 1), mode="full")[reach : reach + len(side)]
+    return np.minimum(np.asarray(near, np.float64), 1.0)
 
 
 def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: str, fps: float) -> Shot:
