@@ -86,7 +86,7 @@ def path(sample: Sample, file: Path) -> None:
     axis.plot(*true[0, :2], "ko", ms=4)
     axis.set_aspect("equal")
     axis.set_xlabel("m")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     fig.savefig(file, dpi=90)
     plt.close(fig)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from .camera import Lens, unzoom
 from .camera_path import CameraPath, camera_places, poses_at
@@ -319,8 +320,7 @@ def _landings(contact: Flags, joint: str, fps: float) -> Array:
     side = contact[:, [i for i, n in enumerate(FEET) if n[0] == joint[0]]].any(1)
     begins = side & ~np.concatenate([[True], side[:-1]])
     reach = int(IMPACT * fps)
-    near = np.convolve(begins, np.ones(2 * reach + 1), mode="full")[reach : reach + len(side)]
-    return np.minimum(np.asarray(near, np.float64), 1.0)
+    return np.asarray(maximum_filter1d(begins.astype(np.float64), 2 * reach + 1, mode="constant"), np.float64)
 
 
 def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: str, fps: float) -> Shot:
