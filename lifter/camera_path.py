@@ -187,6 +187,11 @@ def poses_at(path: CameraPath, frames: NDArray[np.integer[Any]], fps: float) -> 
     return Poses(rotation, -(rotation @ place[..., None])[..., 0], focal, known)
 
 
+def _sinc(x: Array) -> Array:
+    """sin(x) / x, 1 at 0."""
+    return np.where(np.abs(x) < 1e-8, 1.0, np.sin(x) / np.where(x == 0, 1.0, x))
+
+
 def _turns_between(rotation: Array, own: Array, when: Array) -> Array:
     """(T, 3, 3) rotations between (N, 3, 3), along the shortest turn (Shoemake's slerp)."""
     q = continuous(matrix_to_quat(rotation))
@@ -194,9 +199,8 @@ def _turns_between(rotation: Array, own: Array, when: Array) -> Array:
     share = (when - own[low]) / (own[low + 1] - own[low])
     angle = np.arccos(np.clip((q[low] * q[low + 1]).sum(-1), -1.0, 1.0))
     # Of a very small angle the sines are as the angles.
-    small: Array = np.sinc(angle / np.pi)
-    before: Array = (1 - share) * np.sinc((1 - share) * angle / np.pi) / small
-    after: Array = share * np.sinc(share * angle / np.pi) / small
+    before = (1 - share) * _sinc((1 - share) * angle) / _sinc(angle)
+    after = share * _sinc(share * angle) / _sinc(angle)
     return quat_to_matrix(normalize(before[:, None] * q[low] + after[:, None] * q[low + 1]))
 
 
