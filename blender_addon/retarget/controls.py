@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pose import matrix_quaternions
-from .rig import Array, RigSpec
+from .rig import Array, RigError, RigSpec
+from .rotations import inverse, multiply, rotate, to_matrix
+from .solve import Retargeted
 
 LAYOUTS = Path(__file__).parent / "control_rigs"
 
@@ -61,38 +62,44 @@ Control = Follow | Twist | Pole
 
 
 @dataclass(frozen=True)
-class Limb:
-    """The two ways to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest.
+class Way:
+    """One way to key a limb: controls, properties to set and key (bone, name) -> value, and controls to rest.
 
-    Bones in `ik_unstretched` have their own `ik_stretch` keyed to 0: Blender's solver else makes up for a part of every
+    Bones in `unstretched` have their own `ik_stretch` keyed to 0: Blender's solver else makes up for a part of every
     bend by squeezing the bones (2.7 degrees at knees of Rigify's rigs), even where the goal is within reach.
+    `missing` are bones without which this way is closed.
     """
 
+    controls: tuple[Control, ...]
+    properties: dict[tuple[str, str], float]
+    neutral: tuple[str, ...] = ()
+    unstretched: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limb:
+    """The ways to key a limb, by LIMBS' names."""
+
     name: str
-    fk: tuple[Control, ...]
-    ik: tuple[Control, ...]
-    fk_properties: dict[tuple[str, str], float]
-    ik_properties: dict[tuple[str, str], float]
-    ik_neutral: tuple[str, ...]
-    ik_unstretched: tuple[str, ...] = ()
+    ways: dict[str, Way]
 
 
 @dataclass(frozen=True)
 class ControlPlan:
     """How one control rig is keyed. `body` are its body bones with their parents in the body (parents first), `slots`
     which of them fill which slots; `controls` and `properties` are keyed whatever the limbs do; `neutral` controls are
-    keyed at rest, and `tweaks` too where somebody moved them."""
+    keyed at rest, and `tweaks` too where somebody moved them. `missing` are controls that the rig should have."""
 
     rig: str
     body: dict[str, str | None]
     slots: dict[str, tuple[str, ...]]
-    root: str
-    pelvis: str
     controls: tuple[Control, ...]
     limbs: dict[str, Limb]
     properties: dict[tuple[str, str], float]
     neutral: tuple[str, ...]
     tweaks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,49 +127,61 @@ def read_layouts() -> tuple[dict[str, Any], ...]:
     return tuple(tomllib.loads(p.read_text("utf-8")) for p in sorted(LAYOUTS.glob("*.toml")))
 
 
-def find_layout(names: Collection[str], properties: Collection[tuple[str, str]]) -> dict[str, Any] | None:
-    """The layout of a rig with these bones and these custom properties (bone, name) on them."""
+def find_layout(names: Collection[str]) -> dict[str, Any] | None:
+    """The layout of a rig with these bones."""
     for layout in read_layouts():
-        wanted = {(b, p) for b, p in layout["requires_properties"]}
-        if set(layout["requires"]) <= set(names) and wanted <= set(properties):
+        if set(layout["marks"]) <= set(names) and any(n.startswith(layout["machinery"]) for n in names):
             return layout
     return None
 
 
 def make_plan(
-    layout: dict[str, Any], parents: Mapping[str, str | None], properties: Collection[tuple[str, str]]
+    layout: dict[str, Any],
+    parents: Mapping[str, str | None],
+    properties: Collection[tuple[str, str]],
+    solvers: Collection[tuple[str, str]],
 ) -> ControlPlan:
-    """Fit a layout to a rig with these bones (name -> parent) and custom properties."""
-    body: dict[str, str | None] = {layout["root"]: None}
-    slots: dict[str, tuple[str, ...]] = {"root": (layout["root"],)}
-    controls: list[Control] = [Follow(layout["root"], (layout["root"],), layout["root"], location=True)]
-    controls += _spine(layout, parents, body, slots)
+    """Fit a layout to a rig with these bones (name -> parent), custom properties (bone, name) and IK constraints with
+    poles (bone, pole). Raises RigError where the controls of the trunk are not there."""
+    missing: list[str] = []
+    body: dict[str, str | None] = {}
+    slots: dict[str, tuple[str, ...]] = {}
+    controls: list[Control] = []
+    if layout["root"] in parents:
+        body[layout["root"]] = None
+        slots["root"] = (layout["root"],)
+        controls.append(Follow(layout["root"], (layout["root"],), layout["root"], location=True))
+    else:
+        missing.append(layout["root"])
+    controls += _spine(layout, parents, body, slots, missing)
     limbs: dict[str, Limb] = {}
     for side in "LR":
         for single in layout["single"]:
             bone, control = (single[k].format(side=side) for k in ("body", "control"))
             if bone in parents and control in parents:
-                body[bone] = slots["spine"][-1] if slots["spine"] else slots["pelvis"][0]
+                body[bone] = (slots["spine"] or slots["pelvis"])[-1]
                 slots[f"{side.lower()}_{single['slot']}"] = (bone,)
                 controls.append(Follow(control, (bone,), bone))
+            elif bone in parents:
+                missing.append(control)
         for entry in layout["limbs"]:
-            limb = _limb(entry, side, parents, properties, body, slots)
-            limbs[limb.name] = limb
+            limb = _limb(entry, side, parents, properties, solvers, body, slots, missing)
+            if limb:
+                limbs[limb.name] = limb
         for entry in layout["fingers"]:
             controls += _finger(entry, side, parents, body, slots)
     return ControlPlan(
         rig=layout["name"],
         body=body,
         slots=slots,
-        root=layout["root"],
-        pelvis=layout["spine"]["body"],
         controls=tuple(controls),
         limbs=limbs,
         properties=_present(
             {(e["bone"], n): v for e in layout["properties"] for n, v in e["values"].items()}, properties
         ),
         neutral=tuple(n for n in layout["neutral"] if n in parents),
-        tweaks=tuple(n for n in parents if "tweak" in n and not n.startswith("MCH-")),
+        tweaks=tuple(n for n in parents if "tweak" in n and not n.startswith(layout["machinery"])),
+        missing=tuple(missing),
     )
 
 
@@ -185,6 +204,7 @@ def _spine(
     parents: Mapping[str, str | None],
     body: dict[str, str | None],
     slots: dict[str, tuple[str, ...]],
+    missing: list[str],
 ) -> list[Control]:
     """Controls of the trunk from torso to head; fills body and slots.
 
@@ -196,8 +216,14 @@ def _spine(
     bones = _chain(data["body"], parents)
     driven = _chain(data["control"], parents)
     tweaks = _chain(data["tweak"], parents)
+    lost = [n for n in (data["torso"], data["control"]) if n not in parents]
+    if lost:
+        raise RigError(
+            f"The rig was generated by {layout['name']}, but has no control called {' or '.join(lost)}. "
+            "Give the controls their names back, or generate the rig again."
+        )
     for i, bone in enumerate(bones):
-        body[bone] = bones[i - 1] if i else layout["root"]
+        body[bone] = bones[i - 1] if i else layout["root"] if layout["root"] in body else None
     trunk = bones[: len(driven)]
     above = bones[len(driven) :]
     slots["pelvis"], slots["spine"] = (bones[0],), tuple(trunk[1:])
@@ -212,7 +238,11 @@ def _spine(
             out.append(Follow(data["neck"], tuple(neck), neck[0], head))
             inner = zip(neck, tweaks[len(trunk) :], strict=False)
             out += [Twist(t, b, location=b != neck[0]) for b, t in inner]
+        elif neck:
+            missing.append(data["neck"])
         out.append(Follow(data["head"], (head,), head, location=len(neck) > 1))
+    elif above:
+        missing.append(data["head"])
     return out
 
 
@@ -221,9 +251,13 @@ def _limb(
     side: str,
     parents: Mapping[str, str | None],
     properties: Collection[tuple[str, str]],
+    solvers: Collection[tuple[str, str]],
     body: dict[str, str | None],
     slots: dict[str, tuple[str, ...]],
-) -> Limb:
+    missing: list[str],
+) -> Limb | None:
+    """Controls of an arm or leg; fills body and slots. None if the rig has no such limb, or none that can be moved."""
+
     def named(text: str) -> str:
         return text.format(side=side)
 
@@ -231,29 +265,49 @@ def _limb(
         return next((n for n in map(named, options) if n in parents), None)
 
     bones = [named(b) for b in entry["body"] if named(b) in parents]
+    if len(bones) < 3:
+        return None
+    switch = named(entry["switch"])
+    if not all((switch, n) in properties for n in entry["switches"]):
+        missing.append(switch)
+        return None
+    fk = [(b, first(options), named(options[0])) for b, options in zip(bones, entry["fk_controls"], strict=False)]
+    # Toes may be left out; without one of the first three the others hang in the air.
+    lost_fk = [usual for _, control, usual in fk[:3] if control is None]
+    end, pole, solver = (named(entry[k]) for k in ("ik_end", "pole", "ik_solver"))
+    lost_ik = [n for n in (end, pole) if n not in parents]
+    if not lost_ik and (solver, pole) not in solvers:
+        lost_ik = [solver]
+    if lost_fk and lost_ik:
+        missing += [*lost_fk, *lost_ik]
+        return None
+    ik: list[Control] = [
+        Follow(end, (bones[2],), bones[2], location=True),
+        Pole(pole, solver, bones[0], bones[1], bones[2]),
+    ]
+    toe = first(entry.get("ik_toe", ()))
+    if toe and len(bones) > 3:
+        ik.append(Follow(toe, (bones[3],), bones[3]))
     arm = entry["name"] == "arm"
     carrier = slots.get(f"{side.lower()}_clavicle", (slots["spine"] or slots["pelvis"])[-1:])[0]
     for i, (bone, slot) in enumerate(zip(bones, entry["slots"], strict=False)):
         body[bone] = bones[i - 1] if i else carrier if arm else slots["pelvis"][0]
         slots[f"{side.lower()}_{slot}"] = (bone,)
-    found = [(b, first(options)) for b, options in zip(bones, entry["fk_controls"], strict=False)]
-    ik: list[Control] = [
-        Follow(named(entry["ik_end"]), (bones[2],), bones[2], location=True),
-        Pole(named(entry["pole"]), named(entry["ik_solver"]), bones[0], bones[1], bones[2]),
-    ]
-    toe = first(entry.get("ik_toe", ()))
-    if toe and len(bones) > 3:
-        ik.append(Follow(toe, (bones[3],), bones[3]))
-    switch = named(entry["switch"])
-    return Limb(
-        name=f"{side.lower()}_{entry['name']}",
-        fk=tuple(Follow(c, (b,), b) for b, c in found if c),
-        ik=tuple(ik),
-        fk_properties=_present({(switch, n): v for n, v in entry["fk"].items()}, properties),
-        ik_properties=_present({(switch, n): v for n, v in entry["ik"].items()}, properties),
-        ik_neutral=tuple(n for n in map(named, entry["ik_neutral"]) if n in parents),
-        ik_unstretched=tuple(n for n in map(named, entry["ik_unstretched"]) if n in parents),
-    )
+    ways = {
+        "fk": Way(
+            tuple(Follow(c, (b,), b) for b, c, _ in fk if c),
+            _present({(switch, n): v for n, v in entry["fk"].items()}, properties),
+            missing=tuple(lost_fk),
+        ),
+        "ik": Way(
+            tuple(ik),
+            _present({(switch, n): v for n, v in entry["ik"].items()}, properties),
+            tuple(n for n in map(named, entry["ik_neutral"]) if n in parents),
+            tuple(n for n in map(named, entry["ik_unstretched"]) if n in parents),
+            tuple(lost_ik),
+        ),
+    }
+    return Limb(f"{side.lower()}_{entry['name']}", ways)
 
 
 def _finger(
@@ -264,7 +318,10 @@ def _finger(
     slots: dict[str, tuple[str, ...]],
 ) -> list[Control]:
     out: list[Control] = []
-    above = slots[f"{side.lower()}_hand"][0]
+    hand = slots.get(f"{side.lower()}_hand")
+    if hand is None:
+        return out
+    above = hand[0]
     bones: list[str] = []
     for number in ("01", "02", "03"):
         bone, control = (f"{entry[k]}.{number}.{side}" for k in ("body", "control"))
@@ -278,22 +335,43 @@ def _finger(
     return out
 
 
+# --- which limbs are keyed how ------------------------------------------------------------------------------------
+
+LIMBS = {"l_arm": "arms", "r_arm": "arms", "l_leg": "legs", "r_leg": "legs"}
+
+
+def limb_ways(text: str) -> dict[str, str]:
+    """The way of each limb, from "fk", "ik", or choices such as "arms=fk,legs=ik" or "ik,l_arm=fk": later ones win.
+
+    Raises RigError.
+    """
+    out = dict.fromkeys(LIMBS, "fk")
+    for part in text.lower().replace(" ", "").split(","):
+        which, _, way = part.rpartition("=")
+        chosen = [limb for limb, group in LIMBS.items() if which in ("", limb, group)]
+        if way not in ("fk", "ik") or not chosen:
+            raise RigError(
+                f'"{text}" does not say which limbs are keyed how. Give fk, ik, or for example arms=fk,legs=ik.'
+            )
+        out |= dict.fromkeys(chosen, way)
+    return out
+
+
 # --- the body ------------------------------------------------------------------------------------------------------
 
 
-def body_matrices(body: RigSpec, rotations: Array, pelvis: str, path: Array, root_path: Array | None = None) -> Array:
-    """(N, B, 4, 4) of body bones from armature-space rotations (N, B, 3, 3) and paths (N, 3) of the heads of the pelvis
-    and, if it moves at all, the root."""
-    out = np.tile(np.eye(4), (*rotations.shape[:2], 1, 1))
-    out[..., :3, :3] = rotations
-    for b, parent in enumerate(body.parents):
-        if body.names[b] == pelvis:
-            out[:, b, :3, 3] = path
-        elif parent < 0:
-            out[:, b, :3, 3] = body.heads[b] if root_path is None else root_path
-        else:
-            turned = rotations[:, parent] @ body.rest[parent, :3, :3].T
-            out[:, b, :3, 3] = out[:, parent, :3, 3] + turned @ (body.heads[b] - body.heads[parent])
+def wanted_matrices(result: Retargeted) -> Array:
+    """(N, B, 4, 4) of all bones of the retargeted body in armature space, which the object may have carried along."""
+    pose, rig = result.pose, result.pose.rig
+    count = len(result.frames)
+    out = np.tile(np.eye(4), (count, len(rig.names), 1, 1))
+    for b in range(len(rig.names)):
+        turn, head = pose.turn(b), pose.head(b)
+        if result.object is not None:
+            back = inverse(result.object.turn)
+            turn, head = multiply(back, turn), rotate(back, head - result.object.path)
+        out[:, b, :3, :3] = to_matrix(turn) @ rig.rest[b, :3, :3]
+        out[:, b, :3, 3] = head
     return out
 
 
@@ -331,14 +409,31 @@ class Rigid:
         return out
 
 
+def rigid_at_rest(x: Array, name: str, by: Array) -> Rigid:
+    """As if nothing but parents were between a bone with (4, 4) rest x and one called name with (4, 4) rest."""
+    turned = by[:3, :3].T
+    return Rigid(name, turned @ x[:3, :3], name, turned @ (x[:3, 3] - by[:3, 3]))
+
+
 def learn_rigid(x: Array, candidates: Mapping[str, Array], distance_tolerance: float) -> Rigid | None:
     """What the sampled (S, 4, 4) x is rigid to among candidates (S, 4, 4); None where it is to nothing."""
-    turn = min((_turn_error(x, m), n) for n, m in candidates.items())
-    move = min((_move_error(x, m), n) for n, m in candidates.items())
-    if turn[0] > ANGLE_TOLERANCE or move[0] > distance_tolerance:
+    names, all_of = list(candidates), np.stack(list(candidates.values()))
+    turn, move = _turn_errors(x, all_of), _move_errors(x, all_of)
+    a, b = int(turn.argmin()), int(move.argmin())
+    if turn[a] > ANGLE_TOLERANCE or move[b] > distance_tolerance:
         return None
-    a, b = candidates[turn[1]], candidates[move[1]]
-    return Rigid(turn[1], _mean_rotation(_relative_turn(x, a)), move[1], _relative_move(x, b).mean(0))
+    turned = nearest_rotations(_relative_turn(x, all_of[a]).mean(0))
+    return Rigid(names[a], turned, names[b], _relative_move(x, all_of[b]).mean(0))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """X as it was measured, (N, 4, 4): what is left where it is rigid to nothing."""
+
+    x: Array
+
+    def matrices(self, known: Callable[[str], Array]) -> Array:
+        return self.x
 
 
 @dataclass(frozen=True)
@@ -371,7 +466,8 @@ def learn_between(x: Array, candidates: Mapping[str, Array], distance_tolerance:
     """Which two candidates (S, 4, 4) the sampled (S, 4, 4) x lies between; None if between none."""
     if len(x) < 6:  # too few to tell
         return None
-    near = sorted(candidates, key=lambda n: _turn_error(x, candidates[n]))[:NEAREST]
+    errors = _turn_errors(x, np.stack(list(candidates.values())))
+    near = [n for _, n in sorted(zip(errors.tolist(), candidates, strict=True))[:NEAREST]]
     for k, first in enumerate(near):
         for second in near[k + 1 :]:
             a, b = candidates[first], candidates[second]
@@ -384,7 +480,7 @@ def learn_between(x: Array, candidates: Mapping[str, Array], distance_tolerance:
     return None
 
 
-def _between(a: Array, b: Array, share: float) -> Array:
+def _between(a: Array, b: Array, share: Array | float) -> Array:
     return a @ _exp(share * _log(np.swapaxes(a, -1, -2) @ b))
 
 
@@ -399,23 +495,26 @@ def _log(m: Array) -> Array:
 def _exp(v: Array) -> Array:
     angle = np.linalg.norm(v, axis=-1)[..., None, None]
     k = _cross_matrices(v)
-    return np.eye(3) + np.sinc(angle / np.pi) * k + np.sinc(angle / (2 * np.pi)) ** 2 / 2 * k @ k
+    half = np.asarray(np.sinc(angle / (2 * np.pi)), np.float64)
+    return np.eye(3) + np.asarray(np.sinc(angle / np.pi), np.float64) * k + half * half / 2 * k @ k
 
 
 def _fit_turn(x: Array, a: Array, b: Array, rounds: int = 6) -> tuple[float, tuple[Array, Array], float]:
     """Share and fixed turns with which rotations lie between those of a and b, and the greatest angle left over."""
-    turns = [_mean_rotation(_relative_turn(x, m)) for m in (a, b)]
+    turns = [nearest_rotations(_relative_turn(x, m).mean(0)) for m in (a, b)]
+    back, first, second = np.swapaxes(x[:, :3, :3], -1, -2), a[:, :3, :3] @ turns[0], b[:, :3, :3] @ turns[1]
 
     def left(p: Array) -> Array:
-        got = _between(a[:, :3, :3] @ turns[0] @ _exp(p[:3]), b[:, :3, :3] @ turns[1] @ _exp(p[3:6]), 0.5 + p[6])
-        return _log(np.swapaxes(x[:, :3, :3], -1, -2) @ got).ravel()
+        """(K, 3 S) rotation vectors left over with (K, 7) parameters."""
+        at = p[:, None]
+        got = _between(first @ _exp(at[..., :3]), second @ _exp(at[..., 3:6]), 0.5 + at[..., 6:])
+        return _log(back @ got).reshape(len(p), -1)
 
-    p = np.zeros(7)
+    p, steps = np.zeros(7), np.concatenate([np.zeros((1, 7)), 1e-6 * np.eye(7)])
     for _ in range(rounds):
-        now = left(p)
-        slope = np.stack([(left(p + step) - now) / 1e-6 for step in 1e-6 * np.eye(7)], -1)
-        p = p - np.linalg.lstsq(slope, now, rcond=1e-9)[0]
-    error = float(np.linalg.norm(left(p).reshape(-1, 3), axis=1).max())
+        now = left(p + steps)
+        p = p - np.asarray(np.linalg.lstsq((now[1:] - now[0]).T / 1e-6, now[0], rcond=1e-9)[0], np.float64)
+    error = float(np.linalg.norm(left(p[None]).reshape(-1, 3), axis=1).max())
     return 0.5 + float(p[6]), (turns[0] @ _exp(p[:3]), turns[1] @ _exp(p[3:6])), error
 
 
@@ -430,27 +529,31 @@ def _fit_move(x: Array, a: Array, b: Array) -> tuple[float, tuple[Array, Array],
 
 
 def _relative_turn(x: Array, by: Array) -> Array:
-    return np.swapaxes(by[:, :3, :3], -1, -2) @ x[:, :3, :3]
+    """(..., S, 3, 3); `by` may be several."""
+    return np.swapaxes(by[..., :3, :3], -1, -2) @ x[:, :3, :3]
 
 
 def _relative_move(x: Array, by: Array) -> Array:
-    return np.einsum("sji,sj->si", by[:, :3, :3], x[:, :3, 3] - by[:, :3, 3])
+    """(..., S, 3)"""
+    return ((x[:, :3, 3] - by[..., :3, 3])[..., None, :] @ by[..., :3, :3])[..., 0, :]
 
 
-def _turn_error(x: Array, by: Array) -> float:
+def _turn_errors(x: Array, by: Array) -> Array:
+    """(K,) greatest angle by which (S, 4, 4) x turns otherwise than each of (K, S, 4, 4) others."""
     relative = _relative_turn(x, by)
-    return float(angles_between(relative, _mean_rotation(relative)).max())
+    return angles_between(relative, nearest_rotations(relative.mean(1))[:, None]).max(1)
 
 
-def _move_error(x: Array, by: Array) -> float:
+def _move_errors(x: Array, by: Array) -> Array:
     relative = _relative_move(x, by)
-    return float(np.linalg.norm(relative - relative.mean(0), axis=1).max())
+    return np.linalg.norm(relative - relative.mean(1, keepdims=True), axis=-1).max(1)
 
 
-def _mean_rotation(m: Array, axis: int = 0) -> Array:
-    """The rotation nearest to all."""
-    u, _, vt = np.linalg.svd(m.mean(axis))
-    u[..., -1] *= np.linalg.det(u @ vt)[..., None]
+def nearest_rotations(m: Array) -> Array:
+    """(..., 3, 3) rotations nearest to matrices."""
+    parts = np.linalg.svd(m)
+    u, vt = np.asarray(parts[0], np.float64), np.asarray(parts[2], np.float64)
+    u[..., -1] *= np.sign(np.linalg.det(u @ vt))[..., None]
     return u @ vt
 
 
@@ -480,11 +583,99 @@ def levels(controls: Collection[str], needs: Mapping[str, Collection[str]]) -> l
 # --- where controls are wanted -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class ControlBone:
+    """What must be known of a control's own bone: (4, 4) rest, the (3, 3) axes of its location relative to what it
+    hangs on, and for a pole the angle of the IK constraint that looks at it."""
+
+    control: Control
+    rest: Array
+    axes: Array
+    pole_angle: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.control.control
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A control's own location (N, 3) and rotation (N, 3, 3), None where it has none, and the (N, 4, 4) it comes to."""
+
+    location: Array | None
+    rotation: Array | None
+    matrix: Array
+
+
+Model = Rigid | Between | Measured
+
+
+def pose_controls(
+    bones: Sequence[ControlBone],
+    body: RigSpec,
+    wanted: Array,
+    models: Mapping[str, Model],
+    jitter: tuple[float, float] | None = None,
+) -> dict[str, Posed]:
+    """Controls, in the order of their levels, that give the body the wanted (N, B, 4, 4) pose.
+
+    jitter: radians and length by which each is off at random, for learning from poses in which nothing moves alike.
+    """
+    rng = np.random.default_rng(0)
+    known = {"": np.broadcast_to(np.eye(4), (len(wanted), 4, 4))} | {n: wanted[:, b] for b, n in enumerate(body.names)}
+    out: dict[str, Posed] = {}
+    for bone in bones:
+        x = models[bone.name].matrices(known.__getitem__)
+        goal = _goal(bone, body, wanted, x)
+        location = rotation = None
+        if isinstance(bone.control, Pole) or bone.control.location:
+            location = ((goal[:, :3, 3] - x[:, :3, 3])[:, None] @ (x[:, :3, :3] @ bone.axes))[:, 0]
+        if not isinstance(bone.control, Pole):
+            rotation = np.swapaxes(x[:, :3, :3], -1, -2) @ goal[:, :3, :3]
+        if jitter:
+            angle, length = jitter
+            location = None if location is None else location + rng.normal(0, length, location.shape)
+            rotation = None if rotation is None else rotation @ _exp(rng.normal(0, angle, (len(x), 3)))
+        # Names of controls may be names of the body as well (the root): what is keyed counts.
+        known[bone.name] = _put(bone, x, location, rotation)
+        out[bone.name] = Posed(location, rotation, known[bone.name])
+    return out
+
+
+def _goal(bone: ControlBone, body: RigSpec, wanted: Array, x: Array) -> Array:
+    """(N, 4, 4) where a control should be that hangs at x."""
+    control = bone.control
+    if isinstance(control, Follow):
+        return follow_matrices(control, body, wanted, bone.rest)
+    if isinstance(control, Twist):
+        return twist_matrices(x, wanted[:, body.index(control.bone)], control.location)
+    return pole_matrices(control, body, wanted, bone.rest, bone.pole_angle)
+
+
+def _put(bone: ControlBone, x: Array, location: Array | None, rotation: Array | None) -> Array:
+    out = x.copy()
+    if location is not None:
+        out[:, :3, 3] += (x[:, :3, :3] @ bone.axes @ location[..., None])[..., 0]
+    if rotation is not None:
+        out[:, :3, :3] = x[:, :3, :3] @ rotation
+    return out
+
+
+def hangs_at(bone: ControlBone, matrix: Array, posed: Posed, rows: NDArray[np.intp]) -> Array:
+    """(S, 4, 4) x of a control that came to matrix (S, 4, 4) when posed as in these rows."""
+    out = matrix.copy()
+    if posed.rotation is not None:
+        out[:, :3, :3] = matrix[:, :3, :3] @ np.swapaxes(posed.rotation[rows], -1, -2)
+    if posed.location is not None:
+        out[:, :3, 3] -= (out[:, :3, :3] @ bone.axes @ posed.location[rows][..., None])[..., 0]
+    return out
+
+
 def follow_matrices(follow: Follow, body: RigSpec, wanted: Array, rest: Array) -> Array:
     """(N, 4, 4) of a control with this (4, 4) rest matrix that follows the wanted (N, B, 4, 4) body."""
     index = [body.index(n) for n in follow.rotate]
     deltas = wanted[:, index, :3, :3] @ np.swapaxes(body.rest[index, :3, :3], -1, -2)
-    delta = deltas[:, 0] if len(index) == 1 else _mean_rotation(deltas, 1)
+    delta = deltas[:, 0] if len(index) == 1 else nearest_rotations(deltas.mean(1))
     anchor = body.index(follow.anchor)
     if follow.end:
         end = body.index(follow.end)
@@ -581,47 +772,3 @@ def _unit(v: Array) -> Array:
 def _rotate_about(v: Array, axis: Array, angle: Array) -> Array:
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
     return v * c + np.cross(axis, v) * s + axis * (axis * v).sum(-1, keepdims=True) * (1 - c)
-
-
-# --- channels ------------------------------------------------------------------------------------------------------
-
-
-def rotation_values(m: Array, mode: str) -> tuple[str, Array]:
-    """Blender's channel name and (N, 4) or (N, 3) values for rotations (N, 3, 3), without jumps."""
-    if mode == "QUATERNION":
-        return "rotation_quaternion", matrix_quaternions(m)
-    if mode == "AXIS_ANGLE":
-        return "rotation_axis_angle", _axis_angles(matrix_quaternions(m))
-    return "rotation_euler", eulers(m, mode)
-
-
-def _axis_angles(q: Array) -> Array:
-    """(N, 4) angle and axis of quaternions; the axis is held where the angle vanishes."""
-    sine = np.linalg.norm(q[:, 1:], axis=-1)
-    good = sine > 1e-6
-    out = np.concatenate([2 * np.arctan2(sine, q[:, 0])[:, None], q[:, 1:] / np.maximum(sine, 1e-12)[:, None]], -1)
-    held = np.maximum.accumulate(np.where(good, np.arange(len(q)), -1))
-    out[:, 1:] = np.where((held >= 0)[:, None], out[np.maximum(held, 0), 1:], [0.0, 1.0, 0.0])
-    for n in range(1, len(out)):
-        if out[n, 1:] @ out[n - 1, 1:] < 0:
-            out[n] = -out[n]
-        out[n, 0] += 2 * np.pi * np.round((out[n - 1, 0] - out[n, 0]) / (2 * np.pi))
-    return out
-
-
-def eulers(m: Array, order: str) -> Array:
-    """(N, 3) Euler angles x, y, z in Blender's order of rotations (N, 3, 3), each nearest to the one before."""
-    i, j, k = ("XYZ".index(a) for a in order)
-    sign = 1.0 if (j - i) % 3 == 1 else -1.0
-    first = np.arctan2(sign * m[:, k, j], m[:, k, k])
-    second = np.arcsin(np.clip(-sign * m[:, k, i], -1, 1))
-    third = np.arctan2(sign * m[:, j, i], m[:, i, i])
-    other = np.stack([first + np.pi, np.pi - second, third + np.pi], -1)
-    both = np.stack([np.stack([first, second, third], -1), other], 1)
-    out = np.empty((len(m), 3))
-    last = np.zeros(3)
-    for n in range(len(m)):
-        near = both[n] + 2 * np.pi * np.round((last - both[n]) / (2 * np.pi))
-        last = near[np.abs(near - last).sum(1).argmin()]
-        out[n] = last
-    return out[:, np.argsort([i, j, k])]

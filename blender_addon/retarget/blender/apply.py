@@ -7,7 +7,7 @@ print(report.action.name, report.warnings)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from ...armature import FIRST_FRAME
 from ...fcurves import new_action, write_keys
 from ...take_file import TakeError, TakeFile, read_take
 from ..check import check_rig
+from ..controls import ControlPlan, limb_ways, wanted_matrices
 from ..keys import Keys, reduce, rotation_channels, stepped
-from ..mapping import Mapping, find_mapping, load_mapping
+from ..mapping import Mapping, find_mapping, load_mapping, with_notes
 from ..motion import read_motion, resample
-from ..rig import RigSpec
+from ..rig import RigError, RigSpec
 from ..rotations import Array, from_matrix, multiply
 from ..solve import Retargeted, RetargetSettings, retarget
+from .control_rig import body_spec, control_channels, find_control_rig, open_ways, set_switches, solve_controls
 from .read_rig import read_rig
 
 
@@ -76,46 +78,103 @@ def put_on_rig(
         raise TakeError(
             f"{take.path}: there is no person {person + 1}; the take has {count}. Choose one from 1 to {count}."
         )
+    ways = limb_ways(settings.limbs)
     rig = read_rig(armature)
-    mapping = _mapping(mapping, rig)
+    chosen = None if mapping is None else _mapping(mapping, rig)
+    plan = _plan(armature, chosen)
     scene = bpy.context.scene
     motion = resample(read_motion(take, take.people[person]), scene.render.fps / scene.render.fps_base)
-    warnings = check_rig(rig, mapping)
-    result = retarget(motion, rig, mapping, settings)
+    if plan is None:
+        chosen = chosen or find_mapping(rig)
+        warnings = check_rig(rig, chosen)
+        result = retarget(motion, rig, chosen, settings)
+        channels = _bone_channels(result, rig)
+    else:
+        rig = body_spec(armature, plan)
+        if chosen is None or chosen.found_by == CONTROLS_PRESET:
+            chosen = with_notes(Mapping(plan.slots, dict.fromkeys(plan.slots, 1.0), f"control rig {plan.rig}"))
+        ways, warnings = open_ways(plan, ways)
+        warnings += check_rig(rig, chosen)
+        # The generated bones share a hand's twist out over the forearm themselves.
+        result = retarget(motion, rig, chosen, replace(settings, forearm_twist=0.0))
+        wanted = wanted_matrices(result)
+        solved = solve_controls(armature, plan, wanted, ways, {b.bone for b in result.bones})
+        warnings += _told_misses(rig, solved.off, result.body.height)
+        channels = control_channels(solved.keys)
+        set_switches(armature, solved.keys)
+    if result.object is not None:
+        channels += _object_channels(armature, result)
     name = take.path.name.removesuffix(".npz").removesuffix(".take")
     name = name if len(take.people) == 1 else f"{name} {person + 1}"
-    action = _write(armature, name, result, rig, keys)
+    action = _write(armature, name, channels, result.frames, _size(rig), keys)
     if keys.to_nla or keys.layer:
         _to_nla(armature, action, name, keys)
-    return Report(action, mapping, tuple(dict.fromkeys([*result.warnings, *warnings])), result, rig)
+    told = tuple(dict.fromkeys([*result.warnings, *warnings]))
+    return Report(action, chosen, told, result, rig, plan is not None)
 
 
-def _mapping(mapping: Mapping | str | Path | None, rig: Any) -> Mapping:
+def _mapping(mapping: Mapping | str | Path, rig: RigSpec) -> Mapping:
     if isinstance(mapping, Mapping):
         return mapping
-    if mapping is None or (isinstance(mapping, str) and not mapping.endswith(".toml")):
+    if isinstance(mapping, str) and not mapping.endswith(".toml"):
         return find_mapping(rig, mapping)
     return load_mapping(Path(mapping), rig)
 
 
-def _write(armature: Any, name: str, result: Retargeted, rig: Any, keys: KeySettings) -> Any:
-    """One new action with all curves."""
-    frames = result.frames
-    size = abs(np.linalg.det(rig.world[:3, :3])) ** (1 / 3) * bpy.context.scene.unit_settings.scale_length
-    properties: list[tuple[str, str, str, Array]] = []
+CONTROLS_PRESET = "preset rigify_controls"
+
+
+def _plan(armature: Any, mapping: Mapping | None) -> ControlPlan | None:
+    """How to key the controls; None for a plain rig, or where a mapping names bones that the controls do not move."""
+    try:
+        plan = find_control_rig(armature)
+    except RigError:
+        if mapping is None:
+            raise
+        return None
+    if plan is None or mapping is None or mapping.found_by == CONTROLS_PRESET:
+        return plan
+    return plan if all(b in plan.body for bones in mapping.bones.values() for b in bones) else None
+
+
+def _told_misses(body: RigSpec, off: Array, height: float) -> list[str]:
+    """A sentence where the evaluated rig does not come where it should: it has been changed, or its drivers fail."""
+    far = [n for n, d in zip(body.names, off, strict=True) if d > 0.02 * height]
+    if not far:
+        return []
+    more = f" and {len(far) - 3} more" if len(far) > 3 else ""
+    return [
+        f"The controls do not bring {', '.join(far[:3])}{more} where the take has them (off by up to "
+        f"{off.max() / height:.0%} of the hips' height). Look for muted constraints or broken drivers, or generate the "
+        "rig again."
+    ]
+
+
+def _size(rig: RigSpec) -> float:
+    """Metres a unit of armature space."""
+    return abs(np.linalg.det(rig.world[:3, :3])) ** (1 / 3) * bpy.context.scene.unit_settings.scale_length
+
+
+def _bone_channels(result: Retargeted, rig: RigSpec) -> list[tuple[str, str, str, Array]]:
+    """What to write: what stands before the property, the property, the group, and (N or 1, C) values."""
+    out: list[tuple[str, str, str, Array]] = []
     for bone in result.bones:
-        base = f'pose.bones["{bpy.utils.escape_identifier(bone.bone)}"]'
+        base = f'pose.bones["{bpy.utils.escape_identifier(bone.bone)}"].'
         if bone.location is not None:
-            properties.append((base + ".", "location", bone.bone, bone.location))
+            out.append((base, "location", bone.bone, bone.location))
         if bone.rotation is not None:
-            mode = rig.rotation_modes[rig.index(bone.bone)]
-            path, values = rotation_channels(bone.rotation, mode)
-            properties.append((base + ".", path, bone.bone, values))
-    if result.object is not None:
-        properties += _object_channels(armature, result)
+            path, values = rotation_channels(bone.rotation, rig.rotation_modes[rig.index(bone.bone)])
+            out.append((base, path, bone.bone, values))
+    return out
+
+
+def _write(
+    armature: Any, name: str, channels: list[tuple[str, str, str, Array]], frames: Any, size: float, keys: KeySettings
+) -> Any:
+    """One new action with all curves."""
     make = new_action(armature, name)
     tried = stepped(frames, keys.step)
-    for base, path, group, values in properties:
+    for base, path, group, values in channels:
         _write_property(make, base, path, group, values, frames, tried, keys, size)
     return armature.animation_data.action
 
