@@ -104,9 +104,13 @@ class Run:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--blender", default=shutil.which("blender") or "blender")
-    parser.add_argument("--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION")
+    parser.add_argument(
+        "--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION"
+    )
     parser.add_argument("--zip", type=Path, required=True)
-    parser.add_argument("--rig", type=Path, required=True, help="a .blend with one character, its bones named by Mixamo")
+    parser.add_argument(
+        "--rig", type=Path, required=True, help="a .blend with one character, its bones named by Mixamo"
+    )
     parser.add_argument("--clip", type=Path, default=ROOT / "lifter" / "demo" / "demo.mp4")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/window"))
     args = parser.parse_args()
@@ -152,8 +156,10 @@ def open_footage(run: Run, home: Path) -> None:
     run.tab()
     run.shoot("1-empty")
     run.press("motionlift.open_footage")
-    window.wait("len(bpy.context.window_manager.windows) > 1 or "
-                "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)")
+    window.wait(
+        "len(bpy.context.window_manager.windows) > 1 or "
+        "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)"
+    )
     run.shoot("2-open")
     window.run(CHOOSE_FILE.format(folder=str(home), name="dance.mp4"))
     time.sleep(1.5)
@@ -301,7 +307,10 @@ def show_take(run: Run) -> None:
     time.sleep(1)
     run.window.run("bpy.context.window_manager.windows[0].scene.frame_set(60); result = 1")
     run.shoot("6-preview-and-camera")
-    run.expect("the camera has its background", "bpy.context.window_manager.windows[0].scene.camera.data.show_background_images")
+    run.expect(
+        "the camera has its background",
+        "bpy.context.window_manager.windows[0].scene.camera.data.show_background_images",
+    )
 
 
 def clip_editor(run: Run) -> None:
