@@ -35,8 +35,6 @@ OUT = Path("runs/open")
 ONE_FRAME = ("data.frames=1", "batch=432")
 SHORT = ("data.frames=9", "steps=1200", "optimiser.warmup=100")
 """The same number of frames in shorter clips: three times as many clips and steps."""
-LONG = ("data.frames=9", "steps=4800", "optimiser.warmup=400")
-"""Four times that: these rows are to be compared with each other alone."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,6 @@ ENTRIES = (
     Entry("tcn_short", "tcn", "9 frames of three times as many clips", SHORT),
     Entry("transformer_gcn_short", "transformer_gcn", "9 frames of three times as many clips", SHORT),
     Entry("ssr_stf_short", "ssr_stf", "9 frames of three times as many clips", SHORT),
-    Entry("tcn_long", "tcn", "the same four times as long", LONG),
-    Entry("ssr_stf_long", "ssr_stf", "the same four times as long", LONG),
-    Entry("transformer_gcn_long", "transformer_gcn", "the same four times as long", LONG),
 )  # fmt: skip
 
 
@@ -117,8 +112,7 @@ def report() -> str:
     lines.append(
         f"Budget: {config.steps} steps of {config.batch} clips of {config.data.frames} frames at "
         f"{config.data.fps:g} frames/s, {config.steps * config.batch * config.data.frames:,} frames, the same for all; "
-        "sizes `xs`; training/configs/open.yaml. Rows named `_long` have four times that, and stand beside each other "
-        "alone. What is measured: training/protocols/open.py.\n"
+        "sizes `xs`; training/configs/open.yaml. What is measured: training/protocols/open.py.\n"
     )
     found = [(e, OUT / e.name / "open.json") for e in ENTRIES]
     rows = [(e, json.loads(p.read_text(encoding="utf-8"))) for e, p in found if p.exists()]
