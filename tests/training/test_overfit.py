@@ -27,7 +27,7 @@ JOINTS = (
     "pelvis", "chest", "head", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "l_shoulder", "l_elbow",
     "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
-STEPS = {"tcn": 4000, "temporal_mixer": 2000, "st_transformer": 1500}
+STEPS = {"tcn": 2500, "temporal_mixer": 1200, "st_transformer": 1000}
 """Steps that a network needs, 700 for others."""
 
 
@@ -51,14 +51,17 @@ def test_eight_clips_are_learned_to_3_mm(body: Skeleton, name: str) -> None:
     module = Lifting(new_net(config, few), few, config)
     made = module.configure_optimizers()
     adam, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
-    for _ in range(steps):
+    for step in range(steps):
+        if step == steps // 2:
+            # Statistics of batch norms stay as they are from here on: of only 72 frames a batch, those learned and
+            # those used while learning differ by enough to cost millimetres (n or n - 1).
+            module.eval()
         loss, _ = module.losses(example)
         adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), optimiser.clip)
         adam.step()
         schedule.step()
-    module.eval()
     with torch.no_grad():
         error = 1000 * float(module.losses(example)[1]["mpjpe"])
     print(f"{name}: {error:.2f} mm after {steps} steps")
