@@ -137,9 +137,8 @@ def moving_part(corpus: Path) -> list[str]:
         f"Simulated clips ({', '.join(MOVING)}) of a detector's errors; the camera's place wanders by 0.6 m to the "
         "sides and 0.3 m ahead while it keeps looking at the same point. Lens known. World joint error after the path "
         "as a whole is brought nearest to the truth by a turn about Z and a shift, and, where a path in metres is "
-        "given, as it is, without any alignment; sliding of feet in true contact, with foot lock; mean acceleration error "
-        "of the "
-        "root; found size of the path over the true one, and the largest error.",
+        "given, as it is, without any alignment; sliding of feet in true contact, with foot lock; mean acceleration "
+        "error of the root; found size of the path over the true one, and the largest error.",
         "",
         "| | world joints mm, aligned | as it is | foot skate cm/s | root acceleration error m/s² | size found |",
         "|---|---|---|---|---|---|",

@@ -95,7 +95,7 @@ class MotionliftFootage(bpy.types.PropertyGroup):
         items=(
             ("auto", "Auto", "What the file tells of its lens; else an ordinary lens of a phone or camera"),
             ("value", "Value", "A focal length, as photographers give it"),
-            ("estimate", "Estimate", "What fits the people best: better than Auto for telephoto and wide lenses only"),
+            ("estimate", "Estimate", "What fits the people best: better than Auto with wide lenses only; takes longer"),
             ("solve", "Camera Solve", "The focal length that Blender's camera solve of this clip found"),
         ),
     )

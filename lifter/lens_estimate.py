@@ -2,7 +2,7 @@
 
 Through the wrong lens the solved body fits the picture worse, and feet that stand do not lie in one plane, and slide.
 How much each of these says was weighed on simulated and rendered clips. benchmarks/lens.md says how far the estimate is
-off: it is a hint at telephoto and wide lenses, and hardly better than assuming where the lens is ordinary.
+off: it is a hint at wide lenses, and no better than assuming where the lens is ordinary.
 """
 
 from __future__ import annotations
