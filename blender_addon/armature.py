@@ -9,7 +9,8 @@ import numpy as np
 from mathutils import Vector
 
 from .fcurves import new_action, write_keys
-from .pose import Array, bone_keys, last_before_gap, rest_joints, root_keys
+from .pose import bone_keys, last_before_gap, rest_joints, root_keys
+from .retarget.rotations import Array
 from .take_file import GAP, TakeFile, TakePerson
 
 FIRST_FRAME = 1

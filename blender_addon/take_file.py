@@ -34,8 +34,8 @@ class TakeBone:
 @dataclass(frozen=True)
 class TakePerson:
     """One person: frame numbers (T,), state (T,), joints (T, J, 3) metres and rotations (T, B, 4) in the scene, (T, 4)
-    probability that left heel, left toe, right heel, right toe touch the ground, and (J, 3) rest offsets of each joint
-    from its parent joint."""
+    probability that left heel, left toe, right heel, right toe touch the ground (1 or 0 once it is solved), and (J, 3)
+    rest offsets of each joint from its parent joint."""
 
     frames: NDArray[np.int32]
     state: NDArray[np.uint8]
@@ -47,7 +47,11 @@ class TakePerson:
 
 @dataclass(frozen=True)
 class TakeFile:
-    """What animation needs of a take. Camera: x_camera = R @ X_scene + t, pixels = K @ x_camera / depth."""
+    """What animation needs of a take. Camera: x_camera = R @ X_scene + t, pixels = K @ x_camera / depth.
+
+    Of a camera that moves, R is (F, 3, 3), t (F, 3), camera_frames (F,) numbers of its frames, without holes, and focal
+    (F,) the focal lengths where they change; else R is (3, 3), t (3,), and camera_frames and focal are None.
+    """
 
     path: Path
     fps: float
@@ -60,6 +64,26 @@ class TakeFile:
     R: NDArray[np.float64]
     t: NDArray[np.float64]
     people: tuple[TakePerson, ...]
+    camera_frames: NDArray[np.int32] | None = None
+    focal: NDArray[np.float64] | None = None
+
+    def project(self, points: NDArray[np.floating[Any]], frames: NDArray[np.int32]) -> NDArray[np.float64]:
+        """(T, J, 3) points in the scene to (T, J, 2) pixels at T frame numbers; NaN behind the camera."""
+        at = np.zeros(1, np.intp)
+        if self.camera_frames is not None:
+            at = np.clip(frames - self.camera_frames[0], 0, len(self.camera_frames) - 1)
+        turn, shift = self.R.reshape(-1, 3, 3)[at], self.t.reshape(-1, 3)[at]
+        focal = np.array([self.K[0, 0]]) if self.focal is None else self.focal[at]
+        seen = points @ np.swapaxes(turn, -1, -2) + shift[:, None]
+        depth = np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
+        return seen[..., :2] / depth * focal[:, None, None] + self.K[:2, 2]
+
+
+def _person(arrays: dict[str, NDArray[Any]], key: str) -> TakePerson:
+    values = {f: arrays[f"{key}/{f}"] for f in TakePerson.__dataclass_fields__}
+    # Feet stand as they were solved, with what the user said of them; the network's word is for takes without.
+    values["contact"] = arrays.get(f"{key}/stands", values["contact"]).astype(np.float32)
+    return TakePerson(**values)
 
 
 def read_take(path: Path) -> TakeFile:
@@ -102,13 +126,17 @@ def read_take(path: Path) -> TakeFile:
             K=arrays["camera/K"],
             R=arrays["camera/R"],
             t=arrays["camera/t"],
-            people=tuple(
-                TakePerson(**{f: arrays[f"people/{i}/{f}"] for f in TakePerson.__dataclass_fields__})
-                for i in range(len(people))
-            ),
+            people=tuple(_person(arrays, f"people/{i}") for i in range(len(people))),
+            camera_frames=arrays.get("camera/frames"),
+            focal=arrays.get("camera/focal"),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise TakeError(f"{path}: damaged: {error}. Capture the clip again.") from error
+    many = () if take.camera_frames is None else (take.camera_frames.size,)
+    camera = {"R": (take.R, (*many, 3, 3)), "t": (take.t, (*many, 3)), "focal": (take.focal, many)}
+    for name, (value, shape) in camera.items():
+        if value is not None and value.shape != shape:
+            raise TakeError(f"{path}: damaged: camera/{name} is not {shape}. Capture the clip again.")
     for i, person in enumerate(take.people):
         t = len(person.frames)
         expected = {

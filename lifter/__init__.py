@@ -7,6 +7,7 @@ lifter.save_take(take, "clip.take.npz")
 from .errors import MotionliftError
 
 try:
+    from .camera_path import CameraPath, make_camera_path
     from .capture import SolveSettings, capture, lift_keypoints, solve
     from .take import Camera, Person, Take, load_take, save_take
 except ImportError as error:
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Camera",
+    "CameraPath",
     "MotionliftError",
     "Person",
     "SolveSettings",
@@ -32,6 +34,7 @@ __all__ = [
     "capture",
     "lift_keypoints",
     "load_take",
+    "make_camera_path",
     "save_take",
     "solve",
 ]

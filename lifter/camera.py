@@ -37,7 +37,7 @@ class Lens:
 
     focal: float
     center: tuple[float, float]
-    source: str  # "given", "fov" or "assumed"
+    source: str  # "given", "fov", "path", "metadata", "estimated" or "assumed"
 
     @property
     def K(self) -> NDArray[np.float64]:  # noqa: N802 (the field's name for it)
@@ -75,6 +75,12 @@ def project(points: NDArray[np.floating[Any]], K: NDArray[np.floating[Any]]) -> 
 def pixels_to_rays(xy: NDArray[np.floating[Any]], lens: Lens) -> NDArray[np.float64]:
     """(..., 2) pixels to (..., 2) coordinates on the plane z = 1 of camera space."""
     return (np.asarray(xy, np.float64) - np.array(lens.center)) / lens.focal
+
+
+def unzoom(xy: NDArray[np.floating[Any]], zoom: NDArray[np.floating[Any]], lens: Lens) -> NDArray[np.float64]:
+    """(T, ..., 2) pixels seen with focal lengths of (T,) zoom times the lens's, as the lens would have seen them."""
+    center = np.array(lens.center)
+    return (np.asarray(xy, np.float64) - center) / zoom.reshape(-1, *(1,) * (xy.ndim - 1)) + center
 
 
 def look_at(center: Any) -> Any:

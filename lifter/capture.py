@@ -1,57 +1,42 @@
 """The whole way from footage to a take; reads top to bottom like the arrow in docs/architecture.md.
 
-footage -> detect -> track -> lift -> solve (smooth, rotations, root path, gravity, floor) -> take
+footage -> detect -> track -> lift -> solve (motion.py) -> take
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import Lens, make_lens
+from .camera import Lens, make_lens, unzoom
+from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
 from .detect import Detection, Detector, load_detector
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
+from .lens_estimate import FOVS, SECONDS, estimate_lens
+from .lens_metadata import focal_from_metadata
 from .lift import lift
-from .rotation import continuous, matrix_to_quat
-from .skeleton import FEET, Skeleton, keypoints_to_joints, layout_keypoints
-from .smooth import runs, smooth
-from .solve import bend_limbs, forward_kinematics, solve_offsets, solve_rotations, standing_height
+from .motion import SolveSettings, focal_ratio, solve_people
+from .skeleton import keypoints_to_joints, layout_keypoints
+from .smooth import runs
+from .solve import check_solvable
+from .steadiness import BackgroundWatch
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
-from .world import floor_height, mean_direction, root_path, scene_axes
 
-Array = NDArray[np.float64]
+LensChoice = Literal["auto", "assume", "estimate"]
+
+UNCERTAIN = 0.28
+"""An estimate of a lens that expects to be off by more knows hardly more than what lenses are like."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0 where unknown)."""
-
-
-@dataclass(frozen=True)
-class SolveSettings:
-    """What `solve` offers; kept in the take's header.
-
-    Attributes:
-        height: the performer's standing height in metres; scales the whole take.
-        smoothing: "butterworth", "one_euro" or "gaussian".
-        strength: of the smoothing, from 0 to 1.
-    """
-
-    height: float = 1.70
-    smoothing: str = "butterworth"
-    strength: float = 0.4
-
-    def __post_init__(self) -> None:
-        if not 0.3 <= self.height <= 3.0:
-            raise MotionliftError(
-                f"A performer {self.height} m tall is not possible", "Give the height in metres, such as 1.75"
-            )
 
 
 def capture(
@@ -59,12 +44,15 @@ def capture(
     *,
     focal: float | None = None,
     fov: float | None = None,
+    lens: LensChoice = "auto",
+    camera: CameraPath | Path | str | dict[str, Any] | None = None,
     height: float | None = None,
     start: float | None = None,
     end: float | None = None,
-    detector: str = "mediapipe",
+    detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
+    device: str = "auto",
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
 ) -> Take:
@@ -72,29 +60,41 @@ def capture(
 
     Args:
         path: a video file, a folder of images, or a pattern such as shot/%04d.png.
-        focal: focal length in pixels; or fov: angle of view along the longer side in degrees; else assumed.
-        height: the performer's height in metres.
+        focal: focal length in pixels; or fov: angle of view along the longer side in degrees.
+        lens: what it is taken for where neither is given: what the file tells of it, else an ordinary one (auto); an
+            ordinary one (assume); or what fits the people best (estimate), which takes longer.
+        camera: the path of a camera that moved, or its file, or what such a JSON file holds; see docs/camera.md.
+        height: the performer's height in metres; that of the checkpoint's skeleton if neither it nor settings say.
         start, end: seconds of the clip to use.
-        detector_options: such as {"people": 3} for several people.
-        detector, checkpoint: names, or the path of the user's own checkpoint.
+        detector: a name, or a detector of the caller's own, which is closed at the end.
+        detector_options: for a detector by name, such as {"people": 3} for several people.
+        checkpoint: a name, or the path of the user's own.
+        device: that the network runs on, "auto", "cpu" or "gpu".
         progress: told of every stage.
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
     """
-    settings = settings or SolveSettings()
-    settings = settings if height is None else replace(settings, height=height)
-    network = load_checkpoint(checkpoint)
+    network = load_checkpoint(checkpoint, device=device)
+    check_solvable(network.skeleton)
+    settings = _sized(settings, height, network)
+    moves = None if camera is None else read_camera_path(camera)
     footage = open_footage(path)
-    lens = make_lens(footage.width, footage.height, focal, fov)
-    with_detector = load_detector(detector, **(detector_options or {}))
+    taken = _lens(footage.width, footage.height, focal, fov, moves)
+    if taken.source == "assumed" and lens == "auto":
+        taken = _lens_of_file(footage, taken)
+    if isinstance(detector, str):
+        with_detector = load_detector(detector, progress, **(detector_options or {}))
+    else:
+        with_detector = detector
     try:
-        times, detections = _detect(footage, with_detector, start, end, progress)
+        watch = BackgroundWatch(footage.fps) if moves is None else None
+        indices, times, detections = _detect(footage, with_detector, start, end, progress, watch)
     finally:
         with_detector.close()
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = track_people(times, detections, with_detector.layout, footage.fps)
-    header = {
+    header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,
         "source": {
@@ -105,10 +105,19 @@ def capture(
             "start": start,
             "end": end,
         },
-        "lens": _lens_header(lens),
+        "lens": _lens_header(taken),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
+        "warnings": [w for w in (None if watch is None else watch.result().warning,) if w],
     }
-    return _lift_and_solve(header, tracks, lens, network, settings, progress)
+    moves = None if moves is None else put_in_time(moves, indices, times)
+    if taken.source == "assumed" and lens == "estimate":
+        size = footage.width, footage.height
+        layout = with_detector.layout
+        taken, error = estimated_lens(tracks[0], layout, footage.fps, size, network, settings, moves, progress)
+        header["lens"] = {**_lens_header(taken), "uncertainty": error}
+        if error > UNCERTAIN:
+            header["warnings"].append("The lens is uncertain: the people move too little over the floor to tell it")
+    return _lift_and_solve(header, tracks, taken, moves, network, settings, progress)
 
 
 def lift_keypoints(
@@ -120,6 +129,7 @@ def lift_keypoints(
     image_size: tuple[int, int],
     focal: float | None = None,
     fov: float | None = None,
+    camera: CameraPath | Path | str | dict[str, Any] | None = None,
     height: float | None = None,
     checkpoint: str = "body",
     settings: SolveSettings | None = None,
@@ -130,7 +140,8 @@ def lift_keypoints(
     Args:
         xy: (T, K, 2) pixels in the order of the layout, NaN where missing.
         score: (T, K) confidence in 0..1, 0 where missing.
-        layout: "mediapipe33", "coco17", "halpe26", "body25" or "h36m17".
+        layout: "mediapipe33", "coco17", "halpe26", "body25" or "h36m17"; or the path of a skeleton's .toml file, whose
+            joints the keypoints then are.
         fps: even frame rate of the keypoints.
         image_size: (width, height) in pixels.
     """
@@ -143,9 +154,10 @@ def lift_keypoints(
         )
     if not fps > 0:
         raise MotionliftError(f"A frame rate of {fps} is not possible", "Give frames per second")
-    settings = settings or SolveSettings()
-    settings = settings if height is None else replace(settings, height=height)
-    network, lens = load_checkpoint(checkpoint), make_lens(*image_size, focal, fov)
+    moves = None if camera is None else read_camera_path(camera)
+    network, lens = load_checkpoint(checkpoint), _lens(*image_size, focal, fov, moves)
+    check_solvable(network.skeleton)
+    settings = _sized(settings, height, network)
     missing = ~np.isfinite(xy).all(-1) | ~(score > 0)
     xy, score = np.where(missing[..., None], np.nan, xy), np.where(missing, 0, score).astype(np.float32)
     found = [
@@ -168,27 +180,86 @@ def lift_keypoints(
         "lens": _lens_header(lens),
         "detector": {"name": "keypoints", "layout": layout},
     }
-    return _lift_and_solve(header, tracks, lens, network, settings, progress)
+    return _lift_and_solve(header, tracks, lens, moves, network, settings, progress)
+
+
+def _lens(width: int, height: int, focal: float | None, fov: float | None, moves: CameraPath | None) -> Lens:
+    """The lens that was given, or the camera path's, or an assumed one."""
+    if moves is None or moves.focal is None:
+        return make_lens(width, height, focal, fov)
+    if focal is not None or fov is not None:
+        raise MotionliftError("A lens was given beside a camera path that has its own", "Give one of them")
+    return replace(make_lens(width, height, float(np.median(moves.focal))), source="path")
+
+
+def estimated_lens(
+    track: Track,
+    layout: str,
+    fps: float,
+    size: tuple[int, int],
+    network: Checkpoint,
+    settings: SolveSettings,
+    moves: CameraPath | None = None,
+    progress: Progress | None = None,
+) -> tuple[Lens, float]:
+    """The lens that fits a person best in a picture of that size, and how uncertain its focal length is, as a part."""
+    many = min(len(track.frames), round(SECONDS * fps))
+    start = (len(track.frames) - many) // 2
+    part = Track(**{f.name: getattr(track, f.name)[start : start + many] for f in fields(Track)})
+    plain, done = replace(settings, foot_lock=False), 0
+
+    def solved(lens: Lens) -> tuple[Camera, Person]:
+        nonlocal done
+        if progress:
+            progress("lens", done, len(FOVS))
+        done += 1
+        person = _lift_person(part, layout, lens, moves, fps, network)
+        camera, (person,), _ = solve_people((person,), lens, network.skeleton, layout, fps, plain, moves)
+        return camera, person
+
+    return estimate_lens(*size, network.skeleton, layout, solved)
+
+
+def _lens_of_file(footage: Footage, assumed: Lens) -> Lens:
+    """The lens that the file tells of, or the assumed one."""
+    file = footage.files[0] if footage.files else footage.path
+    focal = focal_from_metadata(file, footage.width, footage.height)
+    return assumed if focal is None else replace(assumed, focal=focal, source="metadata")
+
+
+def _sized(settings: SolveSettings | None, height: float | None, network: Checkpoint) -> SolveSettings:
+    """The settings, with the height that was given or, without any, that of the network's skeleton."""
+    if settings is None:
+        return SolveSettings(height=network.skeleton.height if height is None else height)
+    return settings if height is None else replace(settings, height=height)
 
 
 def solve(take: Take, settings: SolveSettings) -> Take:
     """Smooth and solve a take again with other settings, from its own arrays: no video is needed."""
     lens = take.header["lens"]
-    camera, people = _solve_people(
+    camera, people, warnings = solve_people(
         take.people,
         Lens(lens["focal"], (lens["center"][0], lens["center"][1]), lens["source"]),
         take.skeleton,
         take.layout,
         take.fps,
         settings,
+        take.camera.given,
     )
-    header = {**take.header, "settings": asdict(settings)}
+    header = {**take.header, "settings": asdict(settings), "solve_warnings": list(warnings)}
     return Take(header, camera, people, take.path)
 
 
 def _detect(
-    footage: Footage, detector: Detector, start: float | None, end: float | None, progress: Progress | None
-) -> tuple[list[float], list[list[Detection]]]:
+    footage: Footage,
+    detector: Detector,
+    start: float | None,
+    end: float | None,
+    progress: Progress | None,
+    watch: BackgroundWatch | None,
+) -> tuple[list[int], list[float], list[list[Detection]]]:
+    """Number and time of each frame, and who is in it."""
+    indices: list[int] = []
     times: list[float] = []
     detections: list[list[Detection]] = []
     total = footage.frame_count
@@ -196,17 +267,21 @@ def _detect(
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
     for frame in read_frames(footage, start, end):
+        indices.append(frame.index)
         times.append(frame.time)
         detections.append(detector.detect(frame.rgb, frame.time))
+        if watch is not None:
+            watch.see(frame.rgb, [d.xy for d in detections[-1]])
         if progress:
             progress("detect", len(times), total)
-    return times, detections
+    return indices, times, detections
 
 
 def _lift_and_solve(
     header: dict[str, Any],
     tracks: list[Track],
     lens: Lens,
+    moves: CameraPath | None,
     network: Checkpoint,
     settings: SolveSettings,
     progress: Progress | None,
@@ -216,10 +291,10 @@ def _lift_and_solve(
     for i, track in enumerate(tracks):
         if progress:
             progress("lift", i, len(tracks))
-        people.append(_lift_person(track, layout, lens, fps, network))
+        people.append(_lift_person(track, layout, lens, moves, fps, network))
     if progress:
         progress("solve", 0, 1)
-    camera, solved = _solve_people(tuple(people), lens, network.skeleton, layout, fps, settings)
+    camera, solved, warnings = solve_people(tuple(people), lens, network.skeleton, layout, fps, settings, moves)
     if progress:
         progress("solve", 1, 1)
     header = {
@@ -227,13 +302,19 @@ def _lift_and_solve(
         "checkpoint": {"name": network.name, "card": network.card},
         "skeleton": network.skeleton.to_dict(),
         "settings": asdict(settings),
+        "solve_warnings": list(warnings),
     }
     return Take(header, camera, solved)
 
 
-def _lift_person(track: Track, layout: str, lens: Lens, fps: float, network: Checkpoint) -> Person:
+def _lift_person(
+    track: Track, layout: str, lens: Lens, moves: CameraPath | None, fps: float, network: Checkpoint
+) -> Person:
     """A person with the arrays of the stages up to lifting; the solved ones are still empty."""
     xy, score = keypoints_to_joints(track.xy, track.score, layout, network.skeleton)
+    zoom = None if moves is None else focal_ratio(poses_at(moves, track.frames, fps).focal, lens)
+    if zoom is not None:
+        xy = unzoom(xy, zoom, lens)
     lifted = lift(xy, score, lens, fps, network)
     frames, joints, bones = len(track.frames), len(network.skeleton.joint_names), len(network.skeleton.bones)
     return Person(
@@ -250,6 +331,8 @@ def _lift_person(track: Track, layout: str, lens: Lens, fps: float, network: Che
         joints_camera=np.full((frames, joints, 3), np.nan, np.float32),
         joints_world=np.full((frames, joints, 3), np.nan, np.float32),
         rotations=np.full((frames, bones, 4), np.nan, np.float32),
+        stands=np.zeros((frames, 4), bool),
+        outlier=np.zeros((frames, joints), bool),
         offsets=np.zeros((joints, 3), np.float32),
     )
 
@@ -261,50 +344,6 @@ def _states(seen: NDArray[np.bool_], fps: float) -> NDArray[np.uint8]:
         if stop - start <= SHORT_GAP_SECONDS * fps and start > 0 and stop < len(seen):
             state[start:stop] = FILLED
     return state
-
-
-def _solve_people(
-    people: tuple[Person, ...], lens: Lens, skeleton: Skeleton, layout: str, fps: float, settings: SolveSettings
-) -> tuple[Camera, tuple[Person, ...]]:
-    """Smooth each person, turn joints into rotations and bone lengths, and set all on one floor."""
-    turned: list[tuple[Array, Array]] = []
-    seated: list[Array] = []
-    for person in people:
-        shown = person.state != GAP
-        joints = smooth(person.lifted, shown, fps, settings.smoothing, settings.strength)
-        rotations = solve_rotations(skeleton, joints, fps)
-        offsets = solve_offsets(skeleton, joints[shown], rotations[shown])
-        rotations = solve_rotations(skeleton, bend_limbs(skeleton, joints, rotations, offsets), fps)
-        offsets *= settings.height / standing_height(skeleton, offsets)
-        relative = forward_kinematics(skeleton, rotations, offsets)
-        xy, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
-        root = root_path(relative, xy, score, shown, lens, fps)
-        turned.append((rotations, offsets))
-        seated.append(relative + root[:, None])
-    shown = np.concatenate([p.state != GAP for p in people])
-    down = np.concatenate([p.down for p in people])[shown]
-    axes = scene_axes(mean_direction(down, np.ones(len(down))))
-    feet = np.concatenate(seated)[shown][:, [skeleton.joint(n) for n in FEET if n in skeleton.joint_names]] @ axes
-    camera_height = -floor_height(feet[..., 2], np.concatenate([p.contact for p in people])[shown])
-    translation = -axes @ np.array([0, 0, camera_height])
-    out: list[Person] = []
-    for person, (rotations, offsets), joints in zip(people, turned, seated, strict=True):
-        gone = person.state == GAP
-        world = (joints - translation) @ axes
-        quaternions = continuous(matrix_to_quat(axes.T @ rotations))
-        joints = joints.copy()
-        for array in (world, joints, quaternions):
-            array[gone] = np.nan
-        out.append(
-            replace(
-                person,
-                joints_camera=joints.astype(np.float32),
-                joints_world=world.astype(np.float32),
-                rotations=quaternions.astype(np.float32),
-                offsets=offsets.astype(np.float32),
-            )
-        )
-    return Camera(lens.K, axes, translation), tuple(out)
 
 
 def _lens_header(lens: Lens) -> dict[str, Any]:

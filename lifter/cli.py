@@ -1,4 +1,7 @@
-"""The command line: `motionlift capture | animate | demo | doctor`. It alone knows all packages, and imports late."""
+"""The command line: `motionlift capture | solve | animate | demo | doctor`.
+
+It alone knows all packages, and imports late.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import MotionliftError
 
 if TYPE_CHECKING:
+    from .motion import SolveSettings
     from .take import Take
 
 
@@ -41,17 +46,30 @@ def build_parser() -> argparse.ArgumentParser:
     one = commands.add_parser("capture", help="video to a take: what people in it do, in 3D")
     one.add_argument("clip", help="video file, folder of images, or a pattern such as shot/%%04d.png")
     one.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.take.npz")
-    one.add_argument("--height", type=float, help="the performer's height in metres, such as 1.75")
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    lens.add_argument(
+        "--lens",
+        choices=("auto", "assume", "estimate"),
+        default="auto",
+        help="what the file tells of it, else an ordinary one (auto); an ordinary one; or what fits the people best",
+    )
+    one.add_argument(
+        "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
+    )
     one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
     one.add_argument("--detector", default="mediapipe")
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
-    one.add_argument("--smoothing", default="butterworth", choices=("butterworth", "one_euro", "gaussian"))
-    one.add_argument("--strength", type=float, default=0.4, help="of the smoothing: 0 none, 1 most (default 0.4)")
+    add_solving(one)
     one.set_defaults(run=run_capture)
+
+    five = commands.add_parser("solve", help="smooth and solve a take again with other settings, without the video")
+    five.add_argument("take", type=Path, metavar="NAME.take.npz")
+    five.add_argument("-o", "--out", type=Path, metavar="NAME.take.npz", help="default: the take itself")
+    add_solving(five)
+    five.set_defaults(run=run_solve)
 
     add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
 
@@ -64,50 +82,79 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_solving(command: argparse.ArgumentParser) -> None:
+    """Options of solving; what is not given stays as it is, or at its default."""
+    solving = command.add_argument_group("solving")
+
+    def option(name: str, **more: Any) -> None:
+        solving.add_argument(f"--{name.replace('_', '-')}", dest=name, default=argparse.SUPPRESS, **more)
+
+    option("height", type=float, metavar="M", help="the performer's height in metres, such as 1.75")
+    option("smoothing", choices=("spline", "butterworth", "savitzky_golay", "one_euro", "gaussian"))
+    option("strength", type=float, metavar="X", help="of the smoothing: 0 none, 1 most (default 0.4)")
+    for part in ("torso", "head", "arms", "legs"):
+        option(part, type=float, metavar="X", help="factor on the strength there, 0 to 2")
+    option("contacts", choices=("auto", "always", "never"), help="whether feet stand: auto asks the network")
+    solving.add_argument(
+        "--contact",
+        dest="contact_edits",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="FOOT:FIRST-LAST=on|off",
+        help="your own word on a foot (left, right or both) over a range of frames; may be given again",
+    )
+    option("foot_lock", action=argparse.BooleanOptionalAction, help="pin feet that stand to the floor")
+
+
+def given_settings(args: argparse.Namespace, before: dict[str, Any] | None = None) -> SolveSettings:
+    """Settings of a take or the defaults, with what the command line says."""
+    from .motion import SolveSettings
+
+    names = {f.name for f in fields(SolveSettings)}
+    given = {k: v for k, v in {**(before or {}), **vars(args)}.items() if k in names}
+    if isinstance(given.get("contact_edits"), list):
+        given["contact_edits"] = ", ".join(given["contact_edits"])
+    return SolveSettings(**given)
+
+
+def run_solve(args: argparse.Namespace) -> int:
+    from .capture import solve
+    from .take import load_take, save_take
+
+    out = args.out or args.take
+    check_writable(out)
+    take = load_take(args.take)
+    take = solve(take, given_settings(args, take.header["settings"]))
+    save_take(take, out)
+    say(describe(take))
+    say(f"wrote {out}")
+    return 0
+
+
 def add_animate(two: argparse.ArgumentParser) -> None:
+    from blender_addon.arguments import add_retarget_arguments
+
     two.add_argument("take", type=Path, metavar="NAME.take.npz")
     two.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=".blend, .fbx, .glb, .bvh or .usd")
-    two.add_argument("--person", type=int, metavar="N", help="only the N-th person (with --rig: the first)")
-    rig = two.add_argument_group("onto a rig of your own")
-    rig.add_argument(
-        "--rig", metavar="FILE.blend[:OBJECT]", help="armature to key; also .fbx, .glb, .bvh. Never changed"
-    )
-    rig.add_argument("--mapping", metavar="FILE", help="mapping file (.toml) or name of a preset; else one is found")
+    rig = add_retarget_arguments(two)
     rig.add_argument("--save-mapping", type=Path, metavar="FILE.toml", help="write the mapping, to edit it by hand")
     rig.add_argument("--show-mapping", action="store_true", help="print which bones fill which slots")
-    rig.add_argument(
-        "--root",
-        default="hips",
-        choices=("hips", "bone", "object", "in-place"),
-        help="what carries the character: hips (default), root bone, object, or nothing",
-    )
-    rig.add_argument(
-        "--limbs", default="fk", metavar="WAY", help="controls of a control rig to key: fk, ik, or arms=fk,legs=ik"
-    )
-    rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
-    rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
-    rig.add_argument("--mirror", action="store_true", help="exchange left and right")
-    rig.add_argument("--step", type=int, default=1, metavar="N", help="a key every N frames")
-    rig.add_argument(
-        "--reduce", type=float, nargs=2, metavar=("DEG", "MM"), help="fewer keys, off by no more than this"
-    )
-    rig.add_argument("--nla", action="store_true", help="put the action on a new NLA track")
-    rig.add_argument("--layer", action="store_true", help="the same, below an empty layer for edits")
     two.set_defaults(run=run_animate)
 
 
 def run_capture(args: argparse.Namespace) -> int:
-    from .capture import SolveSettings, capture
+    from .capture import capture
     from .take import save_take
 
     check_writable(args.out)
-    settings = SolveSettings(smoothing=args.smoothing, strength=args.strength)
+    settings = given_settings(args)
     with Bar() as bar:
         take = capture(
             args.clip,
             focal=args.focal,
             fov=args.fov,
-            height=args.height,
+            lens=args.lens,
+            camera=args.camera,
             start=args.start,
             end=args.end,
             detector=args.detector,
@@ -117,6 +164,8 @@ def run_capture(args: argparse.Namespace) -> int:
         )
     save_take(take, args.out)
     say(describe(take))
+    for warning in (*take.header.get("warnings", ()), *take.header["solve_warnings"]):
+        say(f"warning: {warning}")
     say(f"wrote {args.out}")
     return 0
 
@@ -142,20 +191,10 @@ def animate_own(args: argparse.Namespace) -> list[str]:
 def animate_rig(args: argparse.Namespace) -> list[str]:
     """Lines to print: the mapping, warnings, and what was keyed."""
     from blender_addon.animate import animate_rig as put
-    from blender_addon.retarget.blender.apply import KeySettings
+    from blender_addon.arguments import retarget_options
     from blender_addon.retarget.mapping import describe, save_mapping
-    from blender_addon.retarget.solve import RetargetSettings
 
-    settings = RetargetSettings(
-        root=args.root.replace("-", "_"),
-        limbs=args.limbs,
-        foot_lock=not args.no_foot_lock,
-        stride=args.stride,
-        mirror=args.mirror,
-    )
-    keys = KeySettings(step=args.step, reduce=args.reduce, to_nla=args.nla, layer=args.layer)
-    person = 0 if args.person is None else args.person - 1
-    report = put(args.take, args.rig, args.out, person=person, mapping=args.mapping, settings=settings, keys=keys)
+    report = put(args.take, args.rig, args.out, **retarget_options(args))
     if args.save_mapping:
         save_mapping(report.mapping, args.save_mapping)
     whole = describe(report.mapping, report.rig)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .camera import FOLLOW_SECONDS, Lens, follow_person, pixels_to_rays
 from .checkpoint import Checkpoint
+from .skeleton import FEET
 
 CHUNK = 4096
 """Frames that one call of the network gets at most."""
@@ -74,29 +75,75 @@ def _lift_even(
         rays.astype(np.float64), score.astype(np.float64), checkpoint.importance, FOLLOW_SECONDS * fps
     )
     inputs = [np.asarray(a, np.float32)[None] for a in (seen, score, size)]
-    parts: list[tuple[NDArray[np.float32], ...]] = []
-    # Every frame sees `reach` frames on either side, so that chunks join without seams.
-    for start in range(0, len(rays), CHUNK):
-        a, b = max(0, start - checkpoint.reach), min(len(rays), start + CHUNK + checkpoint.reach)
-        result = both_mirrors([x[:, a:b] for x in inputs], checkpoint)
-        keep = slice(start - a, min(start + CHUNK, len(rays)) - a)
-        parts.append(tuple(r[0, keep] for r in result))
-    joints, log_sigma, contact, down = (np.concatenate(p) for p in zip(*parts, strict=True))
+    joints, log_sigma, contact, down = (r[0] for r in lift_views(inputs, checkpoint))
     # Rows times the rotation: the inverse turn, back into the camera's axes.
     return (
         (joints @ rotation).astype(np.float32),
         np.exp(log_sigma).astype(np.float32),
-        (1 / (1 + np.exp(-contact))).astype(np.float32),
+        _of_feet(1 / (1 + np.exp(-contact)), checkpoint),
         (down[:, None] @ rotation)[:, 0].astype(np.float32),
     )
 
 
+def _of_feet(contact: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> NDArray[np.float32]:
+    """(T, 4) in the order of FEET; a point that the skeleton does not have never touches the ground."""
+    points = [i for i, n in enumerate(FEET) if n in checkpoint.skeleton.joint_names]
+    out = np.zeros((len(contact), len(FEET)), np.float32)
+    out[:, points] = contact
+    return out
+
+
+def lift_views(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> list[NDArray[np.float32]]:
+    """The network's outputs for (B, T, ...) rays, scores and sizes of any number of frames."""
+    frames = inputs[0].shape[1]
+    if checkpoint.window is not None and frames > checkpoint.window:
+        return _in_windows(inputs, checkpoint, checkpoint.window)
+    # Every frame sees `reach` frames on either side, so that chunks join without seams.
+    parts: list[list[NDArray[np.float32]]] = []
+    for start in range(0, frames, CHUNK):
+        a, b = max(0, start - checkpoint.reach), min(frames, start + CHUNK + checkpoint.reach)
+        result = both_mirrors([x[:, a:b] for x in inputs], checkpoint)
+        keep = slice(start - a, min(start + CHUNK, frames) - a)
+        parts.append([r[:, keep] for r in result])
+    return [np.concatenate(p, 1) for p in zip(*parts, strict=True)]
+
+
+def _in_windows(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint, window: int) -> list[NDArray[np.float32]]:
+    """Windows that overlap by half, each faded in and out, so that there are no seams."""
+    batch, frames = inputs[0].shape[:2]
+    starts = sorted({*range(0, frames - window, max(1, window // 2)), frames - window})
+    weight = np.minimum(np.arange(1, window + 1), np.arange(window, 0, -1)).astype(np.float32)
+    total: list[NDArray[np.float32]] = []
+    norm = np.zeros(frames, np.float32)
+    many = max(1, CHUNK // (window * batch))
+    for first in range(0, len(starts), many):
+        some = starts[first : first + many]
+        result = both_mirrors([np.concatenate([x[:, s : s + window] for s in some]) for x in inputs], checkpoint)
+        if not total:
+            total = [np.zeros((batch, frames, *r.shape[2:]), np.float32) for r in result]
+        for i, s in enumerate(some):
+            norm[s : s + window] += weight
+            for t, r in zip(total, result, strict=True):
+                t[:, s : s + window] += r[i * batch : (i + 1) * batch] * weight.reshape(-1, *(1,) * (r.ndim - 2))
+    return [t / norm.reshape(-1, *(1,) * (t.ndim - 2)) for t in total]
+
+
 def both_mirrors(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> list[NDArray[np.float32]]:
-    """The mean of what the network says of the person and of the person's mirror image."""
+    """The mean of what the network says of the person and of the person's mirror image.
+
+    A skeleton that is not its own mirror image, such as a hand, is seen as it is alone.
+    """
     mirror = checkpoint.skeleton.mirror
     rays, score, size = inputs
     flip2, flip3 = np.array([-1, 1], np.float32), np.array([-1, 1, 1], np.float32)
     plain = checkpoint.run(rays, score, size)
+    if not checkpoint.skeleton.symmetric:
+        return list(plain)
     image = checkpoint.run(rays[:, :, mirror] * flip2, score[:, :, mirror], size)
-    unmirrored = (image[0][:, :, mirror] * flip3, image[1][:, :, mirror], image[2][..., [2, 3, 0, 1]], image[3] * flip3)
+    unmirrored = (
+        image[0][:, :, mirror] * flip3,
+        image[1][:, :, mirror],
+        image[2][..., checkpoint.skeleton.contact_mirror],
+        image[3] * flip3,
+    )
     return [(a + b) / 2 for a, b in zip(plain, unmirrored, strict=True)]

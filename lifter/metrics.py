@@ -33,6 +33,35 @@ def procrustes(predicted: NDArray[np.floating[Any]], truth: NDArray[np.floating[
     return scale[:, None, None] * p0 @ np.swapaxes(rotation, 1, 2) + tm
 
 
+def scaled(predicted: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> Array:
+    """Predictions (N, J, 3) times the scale of each frame that fits the truth best, as N-MPJPE wants.
+
+    Least squares, both relative to their root (Rhodin et al., CVPR 2018; VideoPose3D's "protocol 3").
+    """
+    p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    return (p * t).sum((1, 2), keepdims=True) / np.maximum((p * p).sum((1, 2), keepdims=True), 1e-12) * p
+
+
+def velocity_error(predicted: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]]) -> Array:
+    """(T - 1,) mean distance of the changes from frame to frame of (T, J, 3) joints, as MPJVE wants."""
+    return joint_error(
+        np.diff(np.asarray(predicted, np.float64), axis=0), np.diff(np.asarray(truth, np.float64), axis=0)
+    )
+
+
+def share_within(distances: NDArray[np.floating[Any]], limit: float) -> Array:
+    """(...) share of the J joints of (..., J) that are strictly closer to the truth than the limit, in mm: PCK.
+
+    Distances are rounded to the nearest micrometre, so that float32 decides nothing.
+    """
+    return (np.round(np.asarray(distances, np.float64), 3) < limit).mean(-1)
+
+
+def area_under_curve(distances: NDArray[np.floating[Any]]) -> Array:
+    """(...) mean of the shares of (..., J) within 0, 5, ... 150 mm, 31 limits (Mehta et al., 3DV 2017)."""
+    return np.mean([share_within(distances, 5.0 * k) for k in range(31)], axis=0)
+
+
 def acceleration(joints: NDArray[np.floating[Any]], fps: float) -> Array:
     """(T - 2, J, 3) second differences of (T, J, 3) joints, per second squared."""
     return np.diff(np.asarray(joints, np.float64), 2, axis=0) * fps**2

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera import project
 from .errors import MotionliftError
 from .footage import open_footage, read_frames
 from .take import GAP, Person, Take
@@ -50,7 +49,7 @@ def draw_person(
     at = number - int(person.frames[0])
     if not 0 <= at < len(person.frames) or person.state[at] == GAP:
         return
-    _bones(left, project(person.joints_camera[at], take.camera.K) * scale, take)
+    _bones(left, take.camera.project(person.joints_camera[at][None], np.array([number]))[0] * scale, take)
     joints = person.joints_world[at].astype(np.float64)
     middle = joints[0] * [1, 1, 0]
     angle = np.radians(60)

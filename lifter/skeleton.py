@@ -7,6 +7,7 @@ take holds. Rest positions are metres in scene space (Z up, facing -Y, left is +
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -68,6 +69,17 @@ class Skeleton:
         return np.array([self.joint(mirror_name(n)) for n in self.joint_names])
 
     @cached_property
+    def symmetric(self) -> bool:
+        """Whether the rest pose is its own mirror image: a person is, a hand is not."""
+        return bool(np.allclose(self.rest[self.mirror] * [-1, 1, 1], self.rest, atol=1e-4))
+
+    @cached_property
+    def contact_mirror(self) -> NDArray[np.intp]:
+        """Index of the mirror image of each of the skeleton's points of contact."""
+        points = [n for n in FEET if n in self.joint_names]
+        return np.array([points.index(mirror_name(n)) for n in points], np.intp)
+
+    @cached_property
     def rest_offsets(self) -> NDArray[np.float64]:
         """(J, 3) offset of each joint from its parent at rest, metres; zero for the root."""
         parents = np.array(self.parents)
@@ -88,6 +100,32 @@ class Skeleton:
         """
         heads = [b.head for b in self.bones]
         return np.array([-1 if p < 0 else heads.index(self.joint_names[p]) for p in self.parents])
+
+    def subset(self, names: Sequence[str]) -> Skeleton:
+        """These joints alone, in this skeleton's order, without bones; a joint's parent is its nearest ancestor here.
+
+        Raises MotionliftError for a name that is not a joint, or if the root is left out.
+        """
+        unknown = sorted(set(names) - set(self.joint_names))
+        if unknown or self.joint_names[0] not in names:
+            what = f"has no joint {', '.join(unknown)}" if unknown else f"needs its root {self.joint_names[0]}"
+            raise MotionliftError(f"Skeleton {self.name} {what}", f"Its joints are {', '.join(self.joint_names)}")
+        keep = [j for j, n in enumerate(self.joint_names) if n in names]
+        parents: list[int] = []
+        for j in keep:
+            parent = self.parents[j]
+            while parent >= 0 and parent not in keep:
+                parent = self.parents[parent]
+            parents.append(-1 if parent < 0 else keep.index(parent))
+        return Skeleton(
+            self.name,
+            tuple(self.joint_names[j] for j in keep),
+            tuple(parents),
+            self.rest[keep],
+            tuple(self.markers[j] for j in keep),
+            self.height,
+            (),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a take's header or a checkpoint; `skeleton_from_dict` reads it."""
@@ -209,7 +247,12 @@ def load_layouts() -> dict[str, tuple[str, ...]]:
 
 
 def layout_keypoints(layout: str) -> tuple[str, ...]:
-    """Keypoint names of one layout. Raises MotionliftError with the known ones for another name."""
+    """Keypoint names of one layout, in its order: by name, or the joints of a skeleton by the path of its .toml file.
+
+    Raises MotionliftError with the known ones for another name.
+    """
+    if layout.endswith(".toml"):
+        return load_skeleton(layout).joint_names
     layouts = load_layouts()
     if layout not in layouts:
         raise MotionliftError(f"Unknown keypoint layout {layout!r}", f"Use one of {', '.join(sorted(layouts))}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from .errors import MotionliftError
 from .rotation import normalize, quat_to_matrix, shortest_arc, svd
 from .skeleton import Bone, Skeleton
 
@@ -20,8 +21,22 @@ Array = NDArray[np.float64]
 SURE_BEND = 0.03
 """A knee this far off the line from hip to ankle, in metres, shows which way it bends as well as its hinge does."""
 
+THICKEST_SOLE = 0.03
+"""Part of the standing height that the lowest joint of a foot may lie above the ground."""
+
 HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
+
+
+def check_solvable(skeleton: Skeleton) -> None:
+    """Raises MotionliftError for a skeleton without the bones that solving turns, such as those of benchmarks."""
+    heads = {b.head for b in skeleton.bones}
+    loose = sorted({skeleton.joint_names[p] for p in skeleton.parents if p >= 0} - heads)
+    if loose:
+        raise MotionliftError(
+            f"The skeleton {skeleton.name!r} has no bones at {', '.join(loose)}: it carries no twist for a rig",
+            "Choose a checkpoint whose skeleton has bones, such as body",
+        )
 
 
 def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: float) -> Array:
@@ -118,6 +133,8 @@ def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotatio
                 # An aimed bone runs along its rest direction exactly; only its length is measured.
                 rest = skeleton.rest[j] - skeleton.rest[parent]
                 offsets[j] = normalize(rest) * np.median(np.linalg.norm(local, axis=-1))
+    if not skeleton.symmetric:  # a hand has no sides
+        return offsets
     flipped = offsets[skeleton.mirror] * np.array([-1.0, 1.0, 1.0])
     return (offsets + flipped) / 2
 
@@ -131,13 +148,17 @@ def forward_kinematics(skeleton: Skeleton, rotations: Array, offsets: Array) -> 
     return out
 
 
-def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations: Array, offsets: Array) -> Array:
+def bend_limbs(
+    skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations: Array, offsets: Array, exact: bool = False
+) -> Array:
     """(T, J, 3) joints whose elbows and knees are where constant bone lengths need them to be.
 
     A network that is unsure how far a limb is bent towards the camera says that its bones are short. Both ends of
     the limb are well seen, so they stay, and the joint between them moves out of their line until its bones have
     their lengths: a squat seen from the front bends its knees again. It moves the way it already lies off the
-    line or, where that is nothing, the way its hinge bends. A limb that is too long to reach stays as it is.
+    line or, where that is nothing, the way its hinge bends. Bones that seem long stay so: a limb whose ends lie
+    about as far apart as it can reach then keeps the bend that was seen, instead of snapping straight and back.
+    With `exact` every limb gets its bones' lengths, for ends that were put where they are.
     """
     out = np.array(joints, np.float64)
     for b, bone in enumerate(skeleton.bones):
@@ -146,20 +167,39 @@ def bend_limbs(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotations:
         above, middle, below = (skeleton.joint(n) for n in bone.hinge)
         line = out[:, below] - out[:, above]
         along = normalize(line)
-        upper, lower = (float(np.linalg.norm(offsets[j])) for j in (middle, below))
-        distance = np.clip(np.linalg.norm(line, axis=-1), abs(upper - lower) + 1e-4, None)
+        seen = (out[:, middle] - out[:, above], out[:, below] - out[:, middle])
+        upper, lower = (
+            np.maximum(np.linalg.norm(offsets[j]), 0.0 if exact else np.linalg.norm(s, axis=-1))
+            for j, s in zip((middle, below), seen, strict=True)
+        )
+        distance = np.maximum(np.linalg.norm(line, axis=-1), np.abs(upper - lower) + 1e-4)
+        distance = np.minimum(distance, upper + lower)
         share = (upper**2 - lower**2 + distance**2) / (2 * distance)
         depth = np.sqrt(np.clip(upper**2 - share**2, 0, None))
-        lying = out[:, middle] - out[:, above]
         bending = np.cross(along, rotations[:, b] @ np.array(bone.axis))
-        side = lying + SURE_BEND * normalize(bending)
+        side = seen[0] + SURE_BEND * normalize(bending)
         side = normalize(side - (side * along).sum(-1, keepdims=True) * along)
-        bent = out[:, above] + share[:, None] * along + depth[:, None] * side
-        out[:, middle] = np.where((distance < upper + lower)[:, None], bent, out[:, middle])
+        out[:, middle] = out[:, above] + share[:, None] * along + depth[:, None] * side
     return out
 
 
 def standing_height(skeleton: Skeleton, offsets: Array) -> float:
-    """Height in metres of a person with these rest offsets, from the lowest joint to the highest."""
+    """Height in metres of a person with these rest offsets, from the ground to the crown.
+
+    What the joints do not span, such as the soles, is in proportion to the skeleton's own.
+    """
     identity = np.broadcast_to(np.eye(3), (1, len(skeleton.bones), 3, 3))
-    return float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
+    spanned = float(np.ptp(forward_kinematics(skeleton, identity, offsets)[0, :, 2]))
+    return spanned * skeleton.height / float(np.ptp(skeleton.rest[:, 2]))
+
+
+def sole_heights(skeleton: Skeleton, offsets: Array, names: list[str]) -> Array:
+    """(F,) metres that heels and toes (F names of them) lie above the ground while a person with these rest offsets
+    stands: joints are inside the foot. A skeleton whose rest pose says nothing of the ground has no soles."""
+    points = [skeleton.joint(n) for n in names]
+    if not points:
+        return np.zeros(0)
+    lowest = float(skeleton.rest[points, 2].min())
+    sole = lowest if 0 <= lowest <= THICKEST_SOLE * skeleton.height else 0.0
+    above = np.array([offsets[p, 2] for p in points])
+    return above - above.min() + sole * standing_height(skeleton, offsets) / skeleton.height

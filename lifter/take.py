@@ -19,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .camera_path import CameraPath, read_camera_path
 from .errors import MotionliftError
 from .skeleton import Skeleton, layout_keypoints, skeleton_from_dict
 
@@ -29,11 +30,38 @@ GAP, SEEN, FILLED = 0, 1, 2
 
 @dataclass(frozen=True)
 class Camera:
-    """A static camera: x_camera = R @ X_scene + t, pixels = K @ x_camera / depth."""
+    """The camera in the scene: x_camera = R @ X_scene + t, pixels = K @ x_camera / depth.
+
+    Attributes:
+        K: (3, 3). R, t: (3, 3) and (3,) of one that stands still; of one that moves (F, 3, 3) and (F, 3).
+        frames: (F,) frame numbers of the poses, without holes; None where the camera stands still.
+        focal: (F,) focal lengths in pixels, in place of that of K; None where it does not change.
+        given: the path that was given to the capture, before it got its size and its place over the floor.
+    """
 
     K: NDArray[np.float64]
     R: NDArray[np.float64]
     t: NDArray[np.float64]
+    frames: NDArray[np.int32] | None = None
+    focal: NDArray[np.float64] | None = None
+    given: CameraPath | None = None
+
+    def see(self, points: NDArray[np.floating[Any]], frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """(T, J, 3) points in the scene to camera space, at T frame numbers."""
+        if self.frames is None:
+            return points @ self.R.T + self.t
+        at = self._at(frames)
+        return points @ np.swapaxes(self.R[at], -1, -2) + self.t[at][:, None]
+
+    def project(self, points: NDArray[np.floating[Any]], frames: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """(T, J, 3) points in camera space to (T, J, 2) pixels, at T frame numbers."""
+        p = points[..., :2] / points[..., 2:]
+        focal = np.full(len(p), self.K[0, 0]) if self.focal is None else self.focal[self._at(frames)]
+        return p * focal[:, None, None] + self.K[:2, 2]
+
+    def _at(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+        assert self.frames is not None
+        return np.clip(np.asarray(frames) - self.frames[0], 0, len(self.frames) - 1).astype(np.intp)
 
 
 @dataclass(frozen=True)
@@ -54,6 +82,8 @@ class Person:
         joints_camera, joints_world: (T, J, 3) solved joints, metres.
         rotations: (T, B, 4) solved rotation of each bone relative to the rest pose, scene space, (w, x, y, z).
         offsets: (J, 3) rest offset of each joint from its parent, in the performer's proportions, metres.
+        stands: (T, 4) which of these heels and toes were solved as standing.
+        outlier: (T, J) lifted joints that were taken for wrong and replaced.
     """
 
     frames: NDArray[np.int32]
@@ -70,6 +100,8 @@ class Person:
     joints_world: NDArray[np.float32]
     rotations: NDArray[np.float32]
     offsets: NDArray[np.float32]
+    stands: NDArray[np.bool_]
+    outlier: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -103,7 +135,7 @@ def save_take(take: Take, path: str | Path) -> Path:
     """Write a take under a temporary name and rename it: a killed process leaves nothing half-written."""
     path = Path(path)
     arrays: dict[str, Any] = {"header": np.array(json.dumps(take.header))}
-    arrays |= {f"camera/{k}": getattr(take.camera, k) for k in ("K", "R", "t")}
+    arrays |= _camera_arrays(take.camera)
     for i, person in enumerate(take.people):
         arrays |= {f"people/{i}/{f.name}": getattr(person, f.name) for f in fields(Person)}
     name = None
@@ -160,16 +192,30 @@ def load_take(path: str | Path) -> Take:
     return Take(header, take.camera, tuple(_person(arrays, i, take, path) for i in range(count)), path)
 
 
+def _camera_arrays(camera: Camera) -> dict[str, Any]:
+    out: dict[str, Any] = {f"camera/{k}": getattr(camera, k) for k in ("K", "R", "t", "frames", "focal")}
+    if camera.given is not None:
+        out |= {f"camera/given/{f.name}": getattr(camera.given, f.name) for f in fields(CameraPath)}
+    return {k: v for k, v in out.items() if v is not None}
+
+
 def _camera(arrays: dict[str, Any], path: Path) -> Camera:
-    found = {k: arrays.get(f"camera/{k}") for k in ("K", "R", "t")}
-    shapes = {"K": (3, 3), "R": (3, 3), "t": (3,)}
+    frames = arrays.get("camera/frames")
+    many = () if frames is None else (frames.size,)
+    shapes = {"K": (3, 3), "R": (*many, 3, 3), "t": (*many, 3)}
+    if "camera/focal" in arrays:
+        shapes["focal"] = many or (1,)
     for k, shape in shapes.items():
-        value = found[k]
+        value = arrays.get(f"camera/{k}")
         if value is None or value.shape != shape or value.dtype.kind != "f" or not np.isfinite(value).all():
             raise MotionliftError(
                 f"{path}: damaged: camera/{k} is not {shape} finite numbers", "Capture the clip again"
             )
-    return Camera(**cast(dict[str, NDArray[np.float64]], found))
+    if frames is not None and (frames.ndim != 1 or frames.dtype.kind != "i" or (np.diff(frames) != 1).any()):
+        raise MotionliftError(f"{path}: damaged: camera/frames are not frame numbers", "Capture the clip again")
+    given = {k.removeprefix("camera/given/"): v for k, v in arrays.items() if k.startswith("camera/given/")}
+    found = {k: arrays[f"camera/{k}"] for k in shapes}
+    return Camera(**found, frames=frames, given=read_camera_path(given) if given else None)
 
 
 def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Person:
@@ -193,6 +239,8 @@ def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Perso
         "joints_world": ((t, j, 3), "f"),
         "rotations": ((t, b, 4), "f"),
         "offsets": ((j, 3), "f"),
+        "stands": ((t, 4), "b"),
+        "outlier": ((t, j), "b"),
     }
     values: dict[str, Any] = {}
     for name, (shape, kind) in shapes.items():

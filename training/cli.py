@@ -1,67 +1,50 @@
-"""Train the default checkpoint: `motionlift-train prepare | fit | evaluate | export`, or look at networks: `describe`.
+"""Make lifting checkpoints: `motionlift-train prepare | pretrain | fit | export | evaluate | describe`.
 
-python -m training.cli prepare ../shared/data/mocap     # BVH archives -> runs/corpus.npz
-python -m training.cli fit --minutes 60                 # -> runs/body/last.pt; goes on where it was stopped
-python -m training.cli export                           # -> lifter/checkpoints/body.onnx and .safetensors
-python -m training.cli evaluate                         # errors on the test subjects
-python -m training.cli describe ampose                  # parameters and multiply-accumulates of a network's sizes
+motionlift-train prepare ../shared/data/mocap      # BVH archives -> runs/corpus
+motionlift-train fit body                          # training/configs/body.yaml -> runs/body; goes on where it stopped
+motionlift-train export runs/body                  # -> runs/body/body.onnx and .safetensors
+motionlift-train evaluate runs/body/body.onnx      # errors on the test subjects
+motionlift-train describe ampose                   # parameters and multiply-accumulates of a network's sizes
+
+docs/training.md explains configurations and protocols.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from lifter.checkpoint import FOLDER, load_checkpoint
 from lifter.errors import MotionliftError
 from lifter.nets import net_names, skeleton_graph
-from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig
 from lifter.skeleton import load_skeleton
 
-from .data.mocap import TEST, VALIDATION, load_corpus
-from .data.store import load_store, save_store
-from .describe import describe_all
-from .evaluate import as_markdown, evaluate_synthetic
-from .export import export
-from .fit import FitConfig, fit
+from .data import prepare
 
-CORPUS = Path("runs/corpus.npz")
-LICENCES = {
-    "CMU Graphics Lab Motion Capture Database": (
-        "Free for all uses; may be included in products, not resold as data. The data used in this project was "
-        "obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
-    ),
-    "ACCAD Open Motion Data Project": (
-        "CC BY 3.0. Advanced Computing Center for the Arts and Design (ACCAD), The Ohio State University, "
-        "Open Motion Data Project."
-    ),
-    "Berkeley MHAD": (
-        "BSD-2-Clause as remembered, not verified against its download page. Ofli, Chaudhry, Kurillo, Vidal, Bajcsy: "
-        "Berkeley MHAD: A Comprehensive Multimodal Human Action Database, WACV 2013."
-    ),
-}
+CORPUS = Path("runs/corpus")
+PROTOCOLS = ("open", "h36m", "3dhp", "3dhp-cross", "humaneva")
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
-    one = commands.add_parser("prepare")
-    one.add_argument("folder", type=Path, help="with manifest.json and one .tar.xz of BVH files a source")
-    two = commands.add_parser("fit")
-    two.add_argument("--minutes", type=float, default=FitConfig.minutes)
-    two.add_argument("--seed", type=int, default=FitConfig.seed)
-    for name in ("fit", "export"):
-        sub = two if name == "fit" else commands.add_parser(name)
-        sub.add_argument("--run", type=Path, default=Path("runs/body"))
+    prepare.add_arguments(commands.add_parser("prepare"))
+    for name in ("pretrain", "fit"):
+        sub = commands.add_parser(name)
+        sub.add_argument("config", help="a name in training/configs, or the path of a YAML file")
+        sub.add_argument("--out", type=Path, help="folder of the run; runs/NAME without it")
+        sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as network.size=xs")
+    three = commands.add_parser("export")
+    three.add_argument("run", type=Path, help="folder of a run of `fit`")
     four = commands.add_parser("evaluate")
-    four.add_argument("--checkpoint", default="body")
+    four.add_argument("checkpoint", help="name of a shipped checkpoint or path of an .onnx file")
+    four.add_argument("--store", type=Path, default=CORPUS)
+    four.add_argument("--protocol", choices=PROTOCOLS, default="open")
+    four.add_argument("--keypoints", default="CPN", help="what 2D the store was made with, for the tables")
+    four.add_argument("--frames", type=int, default=81, help="open: frames of a piece")
+    four.add_argument("--layout", help="open: 2D layout that is seen, such as mediapipe33; the scored joints without")
+    four.add_argument("--json", type=Path, help="write the tables there, too")
     five = commands.add_parser("describe")
     five.add_argument("net", nargs="?", choices=net_names(), help="all networks without it")
     five.add_argument("--size", help="one size instead of all")
@@ -69,76 +52,50 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        {"prepare": _prepare, "fit": _fit, "export": _export, "evaluate": _evaluate, "describe": _describe}[
-            args.command
-        ](args)
+        {
+            "prepare": prepare.run,
+            "pretrain": _train,
+            "fit": _train,
+            "export": _export,
+            "evaluate": _evaluate,
+            "describe": _describe,
+        }[args.command](args)
     except MotionliftError as error:
         sys.stderr.write(f"training: {error}\n")
         return 2
     return 0
 
 
-def _prepare(args: argparse.Namespace) -> None:
-    motions = load_corpus(args.folder, load_skeleton())
-    save_store(CORPUS, motions)
-    logging.info("%d recordings, %d frames -> %s", len(motions), sum(len(m.root) for m in motions), CORPUS)
+def _train(args: argparse.Namespace) -> None:
+    from training.config import load_config
+    from training.fit import fit, pretrain
 
-
-def _fit(args: argparse.Namespace) -> None:
-    fit(
-        load_store(CORPUS),
-        load_skeleton(),
-        TemporalMixerConfig(),
-        FitConfig(minutes=args.minutes, seed=args.seed),
-        args.run,
-    )
+    config = load_config(args.config, args.set)
+    {"pretrain": pretrain, "fit": fit}[args.command](config, args.out or Path("runs") / Path(args.config).stem)
 
 
 def _export(args: argparse.Namespace) -> None:
-    path = args.run / "last.pt"
-    if not path.exists():
-        raise MotionliftError(f"{path}: no such run", "Run `python -m training.cli fit` first")
-    state = torch.load(path, weights_only=True)
-    net = TemporalMixer(TemporalMixerConfig())
-    net.load_state_dict(state["average"])
-    card = make_card(state)
-    export(net, load_skeleton(), FitConfig.fps, card, FOLDER / "body")
-    # The figures are measured on the exported file, and exported with it.
-    card["measured"] = _tables("body")
-    export(net, load_skeleton(), FitConfig.fps, card, FOLDER / "body")
-    logging.info("wrote %s", FOLDER / "body.onnx")
+    from training.export import export_run
 
-
-def make_card(state: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of itself."""
-    config = asdict(FitConfig(minutes=round(state["spent"] / 60, 1)))
-    return {
-        "data": LICENCES,
-        "test subjects, never trained on": list(TEST),
-        "validation subjects": list(VALIDATION),
-        "steps": state["step"],
-        "config": config,
-        "commit": _commit(),
-        "intended use": "Lifting a person's 2D keypoints to 3D for animation; not for biometrics, medicine or safety.",
-    }
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    return done.stdout.strip() or "unknown"
-
-
-def _tables(checkpoint: str) -> dict[str, dict[str, dict[str, float]]]:
-    network, store = load_checkpoint(checkpoint), load_store(CORPUS)
-    return {name: evaluate_synthetic(network, store, noise) for name, noise in (("clean", 0.0), ("noisy", 1.0))}
+    logging.info("wrote %s", export_run(args.run))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    for name, table in _tables(args.checkpoint).items():
-        sys.stdout.write(f"\n{name} 2D\n\n{as_markdown(table, 'subject')}\n")
+    from lifter.checkpoint import load_checkpoint
+    from training.data.store import load_store
+    from training.protocols import evaluate
+    from training.protocols.table import as_json
+
+    checkpoint, store = load_checkpoint(args.checkpoint), load_store(args.store)
+    tables = evaluate(args.protocol, checkpoint, store, args.frames, args.layout, args.keypoints)
+    sys.stdout.write("\n".join(t.markdown() for t in tables))
+    if args.json:
+        args.json.write_text(as_json(tables), encoding="utf-8")
 
 
 def _describe(args: argparse.Namespace) -> None:
+    from training.describe import describe_all
+
     if args.size and not args.net:
         raise MotionliftError("--size without a network", "Name the network, too")
     sys.stdout.write(describe_all(skeleton_graph(load_skeleton(args.skeleton)), args.net, args.size) + "\n")

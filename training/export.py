@@ -1,75 +1,190 @@
-"""A trained network as a checkpoint: ONNX for the lifter, safetensors for further training, and a model card."""
+"""A trained network as a checkpoint: ONNX for the lifter, safetensors for further training, and a model card.
+
+Both files carry the same header: input convention, network, frame rate, window, skeleton and card. The lifter and the
+add-on need the ONNX file and nothing else.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
-from lifter.checkpoint import CONVENTION
+from lifter.checkpoint import CONVENTION, IMAGE, SCREEN, load_checkpoint
+from lifter.errors import MotionliftError
 from lifter.nets.blocks import LiftingNet
-from lifter.nets.temporal_mixer import TemporalMixer
+from lifter.nets.follower import Follower
+from lifter.nets.screen import Screen
 from lifter.skeleton import Skeleton
+from training.config import MotionData, PairData, RunConfig, load_config
+from training.data.store import Store
+
+INPUTS, OUTPUTS = ("rays", "score", "size"), ("joints", "log_sigma", "contact", "down")
+PARITY = 1e-4
+"""Metres that the exported network may differ from torch."""
 
 
-def export(net: TemporalMixer, skeleton: Skeleton, fps: float, card: dict[str, Any], stem: Path) -> None:
-    """Write `stem`.onnx (float32, any batch and length) and `stem`.safetensors (float16), with the same metadata."""
+def export(
+    net: nn.Module, skeleton: Skeleton, config: RunConfig, card: dict[str, Any], stem: Path, fps: float = 30.0
+) -> None:
+    """Write `stem`.onnx (float32, any batch and length) and `stem`.safetensors (float16), with the same header.
+
+    `fps` is what it was trained at. `net` is called with rays, scores and sizes (`lifter/nets/follower.py`), or as
+    `lifter/nets/screen.py` says.
+    """
     net = net.eval().float()
+    data = config.data
+    convention = CONVENTION if isinstance(data, MotionData) else {"camera": SCREEN, "image": IMAGE}[data.target]
     header = json.dumps(
         {
-            "convention": CONVENTION,
-            "network": "temporal_mixer",
-            "config": net.config.to_dict(),
+            "convention": convention,
+            "channels": 0 if isinstance(data, MotionData) else 2 + data.confidence,
+            "network": config.network.name,
+            "size": config.network.size,
+            "options": config.network.options,
             "fps": fps,
-            "reach": net.reach,
+            "window": _window(net, config.data.frames),
+            "reach": int(getattr(net, "reach", 0)),
             "skeleton": skeleton.to_dict(),
             "card": card,
         }
     )
     stem.parent.mkdir(parents=True, exist_ok=True)
-    joints = len(skeleton.joint_names)
-    example = (torch.randn(2, 50, joints, 2), torch.rand(2, 50, joints), torch.rand(2, 50) + 0.1)
-    inputs, outputs = ["rays", "score", "size"], ["joints", "log_sigma", "contact", "down"]
+    scratch = stem.with_name(stem.name + ".tmp.onnx")
+    followed = convention == CONVENTION
+    example = example_input(skeleton, config, min(data.frames, 16))
+    _write_onnx(net, example, INPUTS if followed else ("x",), OUTPUTS if followed else ("joints",), scratch)
+    model = onnx.load(str(scratch))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "motionlift", header
+    onnx.save(model, str(scratch))
+    tensors = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    save_file(tensors, str(stem.with_suffix(".safetensors")), {"motionlift": header})
+    scratch.replace(stem.with_suffix(".onnx"))
+
+
+def _window(net: nn.Module, frames: int) -> int | None:
+    """Frames that a checkpoint is used with at once: as many as it was trained with, unless it sees no farther."""
+    if isinstance(net, Follower | Screen) and net.window:
+        return min(frames, net.window)
+    reach = int(getattr(net, "reach", 0))
+    return frames if frames == 1 or reach >= frames else None
+
+
+def example_input(
+    skeleton: Skeleton, config: RunConfig, frames: int, batch: int = 2, seed: int = 0
+) -> tuple[torch.Tensor, ...]:
+    """Random arguments of a network of this configuration."""
+    g = torch.Generator().manual_seed(seed)
+    shape = (batch, frames, len(skeleton.joint_names))
+    if isinstance(config.data, PairData):
+        return (torch.randn(*shape, 2 + config.data.confidence, generator=g),)
+    return (
+        torch.randn(*shape, 2, generator=g),
+        torch.rand(shape, generator=g),
+        torch.rand(shape[:2], generator=g) + 0.1,
+    )
+
+
+def deviation(net: nn.Module, path: Path, inputs: tuple[torch.Tensor, ...]) -> float:
+    """Largest difference in metres between the joints of torch and of the exported file."""
+    checkpoint, arrays = load_checkpoint(str(path)), [x.numpy() for x in inputs]
+    with torch.no_grad():
+        expected = net.eval().float()(*inputs)
+    if checkpoint.convention == CONVENTION:
+        return float(np.abs(expected[0].numpy() - checkpoint.run(arrays[0], arrays[1], arrays[2])[0]).max())
+    return float(np.abs(expected.numpy() - checkpoint.run_screen(arrays[0])).max())
+
+
+def export_run(run: Path) -> Path:
+    """Export the newest state of a run's folder beside it; path of the ONNX file.
+
+    Raises MotionliftError if there is no run, or if the exported file says something else than the network.
+    """
+    from training.batches import MotionBatches, make_batches
+    from training.fit import LAST, averaged_net
+
+    if not (run / LAST).exists():
+        raise MotionliftError(f"{run}: no run with a {LAST}", "Run `motionlift-train fit` first")
+    config = load_config(str(run / "config.yaml"))
+    data = make_batches(config)
+    net, step = averaged_net(config, data.skeleton, run / LAST)
+    stem = run / run.resolve().name
+    fps = config.data.fps if isinstance(config.data, MotionData) else float(data.store.fps.median())
+    export(net, data.skeleton, config, make_card(config, data.store, step), stem, fps)
     path = stem.with_suffix(".onnx")
+    batch: Any = next(iter(data.train_dataloader()))[0]
+    real = data.filmed(batch).inputs if isinstance(data, MotionBatches) else data.example(batch).inputs[:1]
+    off = max(deviation(net, path, x) for x in (example_input(data.skeleton, config, config.data.frames), real))
+    if not off < PARITY:
+        path.unlink()
+        raise MotionliftError(
+            f"{path}: the exported network is off by {off:.2g} m", "Report this with the run's folder"
+        )
+    return path
+
+
+def make_card(config: RunConfig, store: Store, step: int) -> dict[str, Any]:
+    """What a checkpoint says of itself."""
+    used = sorted({(s, licence) for s, licence in zip(store.sources, store.licences, strict=True)})
+    splits = {
+        k: sorted({s for s, x in zip(store.subjects, store.splits, strict=True) if x == k})
+        for k in ("test", "validation")
+    }
+    return {
+        "data": dict(used),
+        "test subjects, never trained on": splits["test"],
+        "validation subjects": splits["validation"],
+        "steps": step,
+        "config": asdict(config),
+        "commit": commit(),
+        "intended use": "Lifting 2D keypoints to 3D for animation; not for biometrics, medicine or safety.",
+    }
+
+
+def commit() -> str:
+    """The commit of the code, with "+" if files differ from it; "unknown" outside of a repository."""
+    folder = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return done.stdout.strip()
+
+    name = git("rev-parse", "--short", "HEAD")
+    return name + ("+" if git("status", "--porcelain", "--untracked-files=no") else "") if name else "unknown"
+
+
+def _write_onnx(
+    net: nn.Module, example: tuple[torch.Tensor, ...], inputs: tuple[str, ...], outputs: tuple[str, ...], path: Path
+) -> None:
     torch.onnx.export(
         net,
         example,
         str(path),
-        input_names=inputs,
-        output_names=outputs,
+        input_names=list(inputs),
+        output_names=list(outputs),
         opset_version=17,
         dynamo=False,
         dynamic_axes={n: {0: "batch", 1: "time"} for n in [*inputs, *outputs]},
     )
-    model = onnx.load(str(path))
-    entry = model.metadata_props.add()
-    entry.key, entry.value = "motionlift", header
-    onnx.save(model, str(path))
-    tensors = {k: v.half().contiguous() for k, v in net.state_dict().items()}
-    save_file(tensors, str(stem.with_suffix(".safetensors")), {"motionlift": header})
 
 
 def export_graph(net: LiftingNet, path: Path, *, masked: bool = False) -> None:
     """Write a network of lifter/nets/blocks.py as plain ONNX, any batch and any length up to its window.
 
-    Inputs `x` and, if asked for, `mask`; outputs `joints` and, if the network has them, `frame`. Without the metadata
+    Inputs `x` and, if asked for, `mask`; outputs `joints` and, if the network has them, `frame`. Without the header
     that makes it a checkpoint: those are of the convention of `export`.
     """
     net = net.eval().float()
     frames = min(net.window or 16, 16)
     x = torch.zeros(2, frames, net.graph.joints, net.channels_in)
-    inputs, outputs = ["x", "mask"][: 1 + masked], ["joints", "frame"][: 1 + (net.frame_out > 0)]
-    torch.onnx.export(
-        net,
-        (x, torch.ones(2, frames, dtype=torch.bool)) if masked else (x,),
-        str(path),
-        input_names=inputs,
-        output_names=outputs,
-        opset_version=17,
-        dynamo=False,
-        dynamic_axes={n: {0: "batch", 1: "time"} for n in [*inputs, *outputs]},
-    )
+    example = (x, torch.ones(2, frames, dtype=torch.bool)) if masked else (x,)
+    _write_onnx(net, example, ("x", "mask")[: 1 + masked], ("joints", "frame")[: 1 + (net.frame_out > 0)], path)

@@ -1,145 +1,244 @@
-"""Train a lifting network on synthetic footage of motion capture, on the CPU or a GPU.
+"""Run a configuration: `fit` to lift, `pretrain` to learn representations first. A killed run goes on where it was.
 
-The budget is a time, since what a machine gives differs; the learning rate follows the share of the budget
-that is used up. A killed run goes on from its last checkpoint.
+A run's folder holds last.ckpt (Lightning's, written atomically), config.yaml, and TensorBoard logs.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
-import math
-import time
-from dataclasses import dataclass
+import os
+import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import lightning
 import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import TorchCheckpointIO
+from torch import Tensor, nn
 
-from lifter.nets.temporal_mixer import TemporalMixer, TemporalMixerConfig
+from lifter.errors import MotionliftError
+from lifter.nets import skeleton_graph
+from lifter.nets.follower import build_follower
+from lifter.nets.screen import build_screen
 from lifter.skeleton import Skeleton
-from training.data.store import Store, draw_clips, split_of
-from training.losses import LossWeights, joint_weights, lifting_loss
-from training.synthetic import film, mirror_motion
+from training.batches import make_batches
+from training.config import PairData, RunConfig, to_dict
+from training.data.recording import contact_points
+from training.module import Lifting, PretrainingModule
+from training.pretrain import load_encoder
 
 log = logging.getLogger("training")
+LAST = "last.ckpt"
 
 
-@dataclass(frozen=True)
-class FitConfig:
-    """One training run; training/configs/*.toml hold them."""
+class Average(WeightAveraging):
+    """Exponential moving average of the weights, with a short memory at the beginning.
 
-    minutes: float = 60.0
-    batch: int = 64
-    frames: int = 64
-    # In this share of the steps clips are shorter, down to one frame, and as many more.
-    short_share: float = 0.15
-    fps: float = 30.0
-    warp: float = 0.2
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.02
-    ema: float = 0.999
-    seed: int = 1
-    threads: int = 2
-    # Frames of a source are drawn this often relative to their number: mhad is nine exercises on one spot.
-    source_weights: tuple[tuple[str, float], ...] = (
-        ("mhad", 0.35),
-        ("accad", 1.6),
-        ("cmu_mb", 1.3),
-        ("cmu_daz", 0.8),
-        ("cmu_c3s2s", 1.3),
-    )
+    Statistics of batch norms are the newest ones. The average is what is validated and exported.
+    """
+
+    def __init__(self, keep: float) -> None:
+        def update(average: Any, current: Any, count: Tensor | int) -> None:
+            n = int(count)
+            torch._foreach_lerp_(average, current, 1 - min(keep, (n + 1) / (n + 21)))  # pyright: ignore
+
+        super().__init__(use_buffers=False, multi_avg_fn=update)
 
 
-def recording_odds(store: Store, config: FitConfig, split: str = "train") -> torch.Tensor:
-    """(recordings,) probability weight of each recording of a split."""
-    weights = dict(config.source_weights)
-    seconds = store.length / store.fps
-    keep = torch.tensor([split_of(s) == split for s in store.subjects])
-    return seconds * keep * torch.tensor([weights.get(s, 1.0) for s in store.sources])
+class AtomicFiles(TorchCheckpointIO):
+    """A checkpoint is whole under its name or not there: written beside it, and renamed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(path.name + ".tmp")
+        with scratch.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
 
 
-def fit(
-    store: Store, skeleton: Skeleton, net_config: TemporalMixerConfig, config: FitConfig, out: Path
-) -> TemporalMixer:
-    """Train, and write `out`/last.pt every two minutes; returns the averaged network."""
-    torch.set_num_threads(config.threads)
-    g = torch.Generator().manual_seed(config.seed)
+class LastStep(Callback):
+    """Saves after the last step, before the average takes the place of the weights."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        trainer.save_checkpoint(self.path)
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        trainer.logger.experiment.flush()  # a kill shall not take the log of what is saved with it
+
+
+class Lines(Callback):
+    """A line of text each `every` steps, where nobody watches a progress bar."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step % self.every == 0 and trainer.is_global_zero:
+            parts = {k: float(v) for k, v in trainer.callback_metrics.items()}
+            text = "  ".join(f"{k.split('/')[-1]} {v:.4g}" for k, v in parts.items() if not k.startswith("validation"))
+            log.info("step %d  %s", trainer.global_step, text)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        parts = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation")}
+        if trainer.is_global_zero and parts:
+            log.info("step %d  %s", trainer.global_step, "  ".join(f"{k} {v:.4g}" for k, v in parts.items()))
+
+
+def new_net(config: RunConfig, skeleton: Skeleton) -> nn.Module:
+    """The configuration's network with fresh weights, which depend on its seed alone."""
     torch.manual_seed(config.seed)
-    net = TemporalMixer(net_config)
-    average = copy.deepcopy(net).eval()
-    decay = [p for p in net.parameters() if p.ndim > 1]
-    rest = [p for p in net.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}],
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-    )
-    spent, step = 0.0, 0
-    last = out / "last.pt"
-    if last.exists():
-        state = torch.load(last, weights_only=True)
-        net.load_state_dict(state["net"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        g.set_state(state["generator"])
-        spent, step = state["spent"], state["step"]
-        log.info("going on from step %d, %.1f min", step, spent / 60)
-    odds, weight = recording_odds(store, config), joint_weights(skeleton)
-    budget, saved, clock = config.minutes * 60, spent, time.monotonic()
-    parts: dict[str, float] = {}
-    while spent < budget:
-        progress = spent / budget
-        rate = (
-            config.learning_rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+    n = config.network
+    if isinstance(config.data, PairData):
+        return build_screen(n.name, n.size, skeleton_graph(skeleton), 2 + config.data.confidence, **n.options)
+    return build_follower(n.name, n.size, skeleton_graph(skeleton), len(contact_points(skeleton)), **n.options)
+
+
+def fit(config: RunConfig, out: Path) -> Lifting:
+    """Train to the configuration's number of steps; goes on from `out`/last.ckpt. Returns the averaged network."""
+    data = make_batches(config)
+    config = data.config
+    net = new_net(config, data.skeleton)
+    if config.pretraining is not None:
+        _start_pretrained(net, out / "pretraining" / LAST)
+    if config.start:
+        _start_from(net, Path(config.start))
+    module = Lifting(net, data.skeleton, config)
+    _run(module, data, config, out, config.steps, [Average(config.ema)])
+    return module
+
+
+def averaged_net(config: RunConfig, skeleton: Skeleton, path: Path) -> tuple[nn.Module, int]:
+    """The averaged network of a checkpoint of `fit`, and its step."""
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    net = new_net(config, skeleton)
+    net.load_state_dict({k.removeprefix("net."): v for k, v in state["state_dict"].items() if k.startswith("net.")})
+    return net, int(state["global_step"])
+
+
+def pretrain(config: RunConfig, out: Path) -> PretrainingModule:
+    """The first stage: learn representations of 2D, into `out`/pretraining."""
+    stage = config.pretraining
+    if stage is None:
+        raise MotionliftError("This configuration has no pre-training", "Add `pretraining:` with its steps, or use fit")
+    config = replace(config, steps=stage.steps, epochs=0, batch=stage.batch, validate_every=0)
+    data = make_batches(config)
+    module = PretrainingModule(new_net(config, data.skeleton), config)
+    _run(module, data, config, out / "pretraining", stage.steps, [])
+    return module
+
+
+def _start_pretrained(net: nn.Module, path: Path) -> None:
+    if not path.exists():
+        raise MotionliftError(
+            f"{path}: no pre-trained weights", "Run `motionlift-train pretrain` first, or --set pretraining=null"
         )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        cut = 1
-        if float(torch.rand((), generator=g)) < config.short_share:
-            cut = 2 ** int(torch.randint(1, int(math.log2(config.frames)) + 1, (), generator=g))
-        clips = torch.multinomial(odds, config.batch * cut, replacement=True, generator=g)
-        with torch.no_grad():
-            q, root, contact = draw_clips(store, clips, config.frames // cut, config.fps, g, config.warp)
-            if torch.rand((), generator=g) < 0.5:
-                q, root, contact = mirror_motion(skeleton, q, root, contact)
-            views = film(skeleton, q, root, contact, g, fps=config.fps)
-        with torch.autocast("cpu", torch.bfloat16):
-            prediction = net(views.rays, views.score, views.size)
-        joints, log_sigma, logits, down = (p.float() for p in prediction)
-        loss, now = lifting_loss((joints, log_sigma, logits, down), views, weight, LossWeights())
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        keep = min(config.ema, step / (step + 20))
-        with torch.no_grad():
-            for a, p in zip(average.parameters(), net.parameters(), strict=True):
-                a.lerp_(p, 1 - keep)
-        parts = {k: 0.98 * parts.get(k, v) + 0.02 * v for k, v in now.items()}
-        tick = time.monotonic()
-        spent, clock = spent + tick - clock, tick
-        if step % 100 == 0:
-            log.info(
-                "step %d  %.1f min  lr %.1e  %s",
-                step,
-                spent / 60,
-                rate,
-                "  ".join(f"{k} {v:.3f}" for k, v in parts.items()),
+    state = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
+    prefix = "pretraining.student."
+    student = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    load_encoder(net.net, {k: v for k, v in student.items() if not k.startswith("heads.")})  # pyright: ignore
+
+
+def _start_from(net: nn.Module, path: Path) -> None:
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (OSError, RuntimeError, ValueError) as error:
+        raise MotionliftError(
+            f"{path}: does not fit the network ({error})", "Train with the network it is of"
+        ) from error
+
+
+def _run(
+    module: lightning.LightningModule,
+    data: lightning.LightningDataModule,
+    config: RunConfig,
+    out: Path,
+    steps: int,
+    callbacks: list[Callback],
+) -> None:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    _keep_config(config, out)
+    last = out / LAST
+    saving = ModelCheckpoint(
+        out,
+        "last",
+        every_n_train_steps=config.save_every,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+    shown = TQDMProgressBar() if sys.stderr.isatty() else Lines(config.log_every)
+    for text in ("workers", "resuming from a checkpoint", "exists and is not empty", "treespec", "val_dataloader"):
+        warnings.filterwarnings("ignore", f".*{text}.*", module="lightning")
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    trainer = lightning.Trainer(
+        max_steps=steps,
+        max_epochs=-1,
+        precision=config.precision,
+        strategy=_strategy(module, config),
+        devices="auto" if torch.cuda.is_available() else int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=int(os.environ.get("WORLD_SIZE", "1")) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        accelerator="auto",
+        gradient_clip_val=config.optimiser.clip or None,
+        val_check_interval=config.validate_every or None,
+        check_val_every_n_epoch=None,
+        limit_val_batches=1.0 if config.validate_every else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=config.log_every,
+        use_distributed_sampler=False,
+        logger=TensorBoardLogger(out, name="", version="logs"),
+        callbacks=[*callbacks, saving, LastStep(last), shown],
+        plugins=[AtomicFiles()],
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
+        deterministic="warn",
+    )
+    trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    module.load_state_dict(torch.load(last, weights_only=True, map_location="cpu")["state_dict"])
+
+
+def _strategy(module: lightning.LightningModule, config: RunConfig) -> str:
+    """How processes work together; heads that no loss reaches have to be looked for."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return "auto"
+    idle = isinstance(module, PretrainingModule) or not (config.losses.contact or config.losses.gravity)
+    return "ddp_find_unused_parameters_true" if idle else "ddp"
+
+
+def _keep_config(config: RunConfig, out: Path) -> None:
+    """Write the configuration down; refuse to go on with another one."""
+    text = yaml.safe_dump(_plain(to_dict(config)), sort_keys=False)
+    path = out / "config.yaml"
+    if path.exists() and (out / LAST).exists():
+        old = yaml.safe_load(path.read_text(encoding="utf-8"))
+        new = yaml.safe_load(text)
+        differ = [k for k in new if old.get(k) != new[k] and k not in ("workers", "log_every", "save_every", "threads")]
+        if differ:
+            raise MotionliftError(
+                f"{out}: holds a run of another configuration ({', '.join(differ)})", "Choose another folder with --out"
             )
-        if spent - saved > 120 or spent >= budget:
-            saved = spent
-            out.mkdir(parents=True, exist_ok=True)
-            state = {
-                "net": net.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "generator": g.get_state(),
-                "spent": spent,
-                "step": step,
-            }
-            torch.save(state, last.with_suffix(".tmp"))
-            last.with_suffix(".tmp").replace(last)
-    return average
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,8 @@
-"""Training losses. Shapes as in lifter/nets/temporal_mixer.py; lengths in metres."""
+"""Training losses, each a function of its own; lengths in metres.
+
+Shapes: B clips, T frames, J joints. `real` (B, T) is True where a frame is not padding, None if all are; `weight` (J,)
+says how much each joint counts. A loss is the mean over what is real.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from lifter.skeleton import Skeleton
-from training.synthetic import Views
 
 
 @dataclass(frozen=True)
 class LossWeights:
+    """Factor of each loss in the sum; 0 leaves it out."""
+
+    mpjpe: float = 1.0
+    n_mpjpe: float = 0.0
     velocity: float = 2.0
-    sigma: float = 0.02
-    contact: float = 0.02
-    gravity: float = 0.1
+    bone_length: float = 0.0
+    likelihood: float = 0.0
+    contact: float = 0.0
+    gravity: float = 0.0
 
 
 def joint_weights(skeleton: Skeleton) -> Tensor:
@@ -25,29 +33,54 @@ def joint_weights(skeleton: Skeleton) -> Tensor:
     return torch.tensor([0.5 if n.endswith("clavicle") else 1.0 for n in skeleton.joint_names])
 
 
-def lifting_loss(
-    prediction: tuple[Tensor, Tensor, Tensor, Tensor], views: Views, weight: Tensor, w: LossWeights
-) -> tuple[Tensor, dict[str, float]]:
-    """The sum of all losses, and its parts for the log."""
-    joints, log_sigma, contact, down = prediction
-    error = (joints - views.joints).norm(dim=-1)
-    position = (error * weight).mean()
-    change = joints.diff(dim=1) - views.joints.diff(dim=1)
-    velocity = (change.norm(dim=-1) * weight).mean() if change.shape[1] else joints.new_zeros(())
-    # Likelihood of an exponential distribution of the error, whose mean is sigma; it trains sigma alone.
-    sigma = (error.detach() / log_sigma.exp() + log_sigma)[:, :, 1:].mean()
-    contacts = functional.binary_cross_entropy_with_logits(contact, views.contact)
-    gravity = (down - views.down).norm(dim=-1).mean()
-    total = position + w.velocity * velocity + w.sigma * sigma + w.contact * contacts + w.gravity * gravity
-    return total, {
-        "mm": 1000 * position.item(),
-        "velocity": 1000 * velocity.item(),
-        "sigma": sigma.item(),
-        "contact": contacts.item(),
-        "gravity": gravity.item(),
-    }
+def average(x: Tensor, real: Tensor | None) -> Tensor:
+    """Mean of x (B, T, ...) over real frames; 0 without any."""
+    if real is None:
+        return x.mean() if x.numel() else x.sum()
+    w = real.to(x.dtype).reshape(*real.shape, *(1,) * (x.ndim - 2))
+    return (x * w).sum() / (w.expand_as(x).sum()).clamp(min=1)
 
 
-def mpjpe(predicted: Tensor, truth: Tensor) -> Tensor:
-    """(...) mean joint error of (..., J, 3), in their unit."""
-    return (predicted - truth).norm(dim=-1).mean(-1)
+def mpjpe(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) -> Tensor:
+    """Mean distance of (B, T, J, 3) joints from the truth."""
+    return average((joints - truth).norm(dim=-1) * weight, real)
+
+
+def n_mpjpe(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) -> Tensor:
+    """Mean distance after the scale of each frame that fits best in the least-squares sense (Rhodin et al., CVPR 2018,
+    arXiv 1803.04775)."""
+    scale = (joints * truth).sum((-1, -2), keepdim=True) / (joints * joints).sum((-1, -2), keepdim=True).clamp(min=1e-9)
+    return mpjpe(scale * joints, truth, real, weight)
+
+
+def velocity(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) -> Tensor:
+    """Mean distance of the changes from frame to frame, per frame; 0 for a single frame."""
+    both = None if real is None else real[:, 1:] & real[:, :-1]
+    return mpjpe(joints.diff(dim=1), truth.diff(dim=1), both, weight)
+
+
+def bone_length(joints: Tensor, truth: Tensor, real: Tensor | None, parents: tuple[int, ...]) -> Tensor:
+    """Mean absolute difference of the lengths of bones, from every joint to its parent."""
+    child = [j for j, p in enumerate(parents) if p >= 0]
+    parent = [parents[j] for j in child]
+    lengths = [(x[..., child, :] - x[..., parent, :]).norm(dim=-1) for x in (joints, truth)]
+    return average((lengths[0] - lengths[1]).abs(), real)
+
+
+def likelihood(joints: Tensor, truth: Tensor, real: Tensor | None, log_sigma: Tensor) -> Tensor:
+    """Negative log-likelihood of an exponential distribution of the error, whose mean is sigma (B, T, J).
+
+    It trains sigma alone. The root, which has no error, is left out.
+    """
+    error = (joints - truth).norm(dim=-1).detach()
+    return average((error / log_sigma.exp() + log_sigma)[:, :, 1:], real)
+
+
+def contact(logits: Tensor, truth: Tensor, real: Tensor | None) -> Tensor:
+    """Cross entropy of (B, T, points) logits of touching the ground; truth in 0..1."""
+    return average(functional.binary_cross_entropy_with_logits(logits, truth, reduction="none"), real)
+
+
+def gravity(down: Tensor, truth: Tensor, real: Tensor | None) -> Tensor:
+    """Mean distance of (B, T, 3) unit directions."""
+    return average((down - truth).norm(dim=-1), real)

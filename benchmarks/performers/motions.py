@@ -1,8 +1,9 @@
 """Procedural motion of the `body` skeleton: a choreography (steps, key poses, swings) becomes bone rotations.
 
 Feet come first: they stand exactly still between steps. The pelvis follows the feet, no higher than the legs
-reach, and two-bone inverse kinematics puts the legs between them. Everything else is key poses through
-monotone cubics and a Gaussian, therefore smooth in all derivatives.
+reach, and two-bone inverse kinematics puts the legs between them. In a jump the centre of mass comes first: it
+flies along a parabola, and the pelvis goes where that needs it. Everything else is key poses through monotone
+cubics and a Gaussian, therefore smooth in all derivatives.
 
 Scene space: metres, Z up; a performer whose yaw is 0 faces -Y, and positive yaw turns to its left (+X).
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import BPoly, CubicSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from lifter.skeleton import Skeleton, load_skeleton
@@ -29,6 +30,14 @@ KEY_SECONDS = 0.07
 PELVIS_SECONDS = 0.12
 REACH = 0.994
 """A leg is never straighter than this share of its length: a locked knee pops."""
+GRAVITY = 9.81
+TAKE_OFF_SECONDS = 0.16
+"""The heels leave the ground this long before the toes do, in a jump."""
+MASS = {
+    "pelvis": 0.15, "spine": 0.15, "chest": 0.20, "neck": 0.02, "head": 0.06, "upper_arm": 0.027, "forearm": 0.016,
+    "hand": 0.006, "thigh": 0.11, "shin": 0.037, "foot": 0.014,
+}  # fmt: skip
+"""Share of the body's mass in each bone, rounded from de Leva, J. Biomechanics 29, 1996 (arms, legs: each side)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ class Step:
     """One foot leaves the ground at `lift` and is down at `land` (seconds).
 
     The walker's centre line advances by `forward` and `left` metres, along and across the new `yaw`
-    (degrees); the foot lands beside it.
+    (degrees); the foot lands beside it. `path` leads the foot elsewhere in between, as for a kick: (share of the
+    step's time, metres ahead, to the left and up, degrees of toe up), added to the step's own arc.
     """
 
     foot: str
@@ -63,6 +73,36 @@ class Step:
     forward: float
     yaw: float
     left: float = 0.0
+    path: tuple[tuple[float, float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rise:
+    """A heel leaves the ground at `up` and is back at `down` (seconds), turned by `degrees` about the toe."""
+
+    foot: str
+    up: float
+    down: float
+    degrees: float
+    ease: float = 0.25
+
+
+@dataclass(frozen=True)
+class Jump:
+    """Both feet leave the ground at `lift` and land at `land`, `forward` metres on.
+
+    The body sinks by `dip` metres from `crouch` on before it takes off, by `absorb` after the landing, and is
+    itself again at `settle`. `tuck` is how much higher the feet fly than the body does, metres.
+    """
+
+    crouch: float
+    lift: float
+    land: float
+    settle: float
+    forward: float = 0.0
+    dip: float = 0.25
+    absorb: float = 0.2
+    tuck: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -91,6 +131,8 @@ class Choreography:
     steps: tuple[Step, ...]
     keys: Mapping[str, tuple[tuple[float, float], ...]]
     swings: tuple[Swing, ...] = ()
+    rises: tuple[Rise, ...] = ()
+    jumps: tuple[Jump, ...] = ()
     lead_in: float = 1.2
     stance_width: float = 0.17
     toe_out: float = 7.0
@@ -100,8 +142,18 @@ class Choreography:
 
 SIDED = ("lower", "flex", "twist", "elbow", "pronate", "wrist", "deviate", "shrug", "protract")
 MIDDLE = (
-    "drop", "back", "shift", "pelvis_pitch", "pelvis_roll", "pelvis_yaw",
-    "chest_pitch", "chest_roll", "chest_yaw", "head_pitch", "head_roll", "head_yaw",
+    "drop",
+    "back",
+    "shift",
+    "pelvis_pitch",
+    "pelvis_roll",
+    "pelvis_yaw",
+    "chest_pitch",
+    "chest_roll",
+    "chest_yaw",
+    "head_pitch",
+    "head_roll",
+    "head_yaw",
 )
 CHANNELS = (*MIDDLE, *(f"{side}_{name}" for side in "lr" for name in SIDED))
 """Channels of key poses, zero where not named (arms: see RELAXED).
@@ -140,10 +192,25 @@ def rest_offsets(p: Proportions) -> Array:
     """
     skeleton = load_skeleton()
     factor = {
-        "spine": p.torso, "chest": p.torso, "neck": p.torso, "head": p.neck, "head_top": p.head, "nose": p.head,
-        "ear": p.head, "clavicle": p.torso, "shoulder": p.shoulders, "elbow": p.arms, "wrist": p.forearms,
-        "thumb": p.hands, "index": p.hands, "little": p.hands, "hip": p.hips, "knee": p.thighs, "ankle": p.shins,
-        "heel": p.feet, "toe": p.feet,
+        "spine": p.torso,
+        "chest": p.torso,
+        "neck": p.torso,
+        "head": p.neck,
+        "head_top": p.head,
+        "nose": p.head,
+        "ear": p.head,
+        "clavicle": p.torso,
+        "shoulder": p.shoulders,
+        "elbow": p.arms,
+        "wrist": p.forearms,
+        "thumb": p.hands,
+        "index": p.hands,
+        "little": p.hands,
+        "hip": p.hips,
+        "knee": p.thighs,
+        "ankle": p.shins,
+        "heel": p.feet,
+        "toe": p.feet,
     }
     rest = skeleton.rest.astype(np.float64)
     offsets = np.zeros_like(rest)
@@ -177,15 +244,30 @@ def perform(c: Choreography, proportions: Proportions, fps: float) -> Motion:
     t = (np.arange(lead * 2 + frames * OVERSAMPLE) - lead) / rate
     ch = _channels(c, t, rate)
     feet = {side: _foot(c, side, t, offsets, skeleton) for side in "lr"}
-    rotations, root = _pose(c, ch, feet, offsets, skeleton, rate)
-    joints = np.zeros((len(t), len(offsets), 3))
+    rotations, root = _pose(c, ch, feet, offsets, skeleton, t, rate)
+    joints = _joints(rotations, root, offsets, skeleton)
+    keep = slice(lead, lead + frames * OVERSAMPLE, OVERSAMPLE)
+    contacts = np.concatenate([feet[side].contacts for side in "lr"], 1)
+    return Motion(joints[keep], rotations[keep], contacts[keep], offsets)
+
+
+def centre_of_mass(joints: Array) -> Array:
+    """(..., 3) of (..., J, 3) joints of `body`: every bone's mass sits in its middle."""
+    skeleton = load_skeleton()
+    out = np.zeros((*joints.shape[:-2], 3))
+    for bone in skeleton.bones:
+        mass = MASS.get(bone.name.removeprefix("l_").removeprefix("r_"), 0.0)
+        out += mass / 2 * (joints[..., skeleton.joint(bone.head), :] + joints[..., skeleton.joint(bone.tail), :])
+    return out / sum(m * (2 if f"l_{n}" in {b.name for b in skeleton.bones} else 1) for n, m in MASS.items())
+
+
+def _joints(rotations: Array, root: Array, offsets: Array, skeleton: Skeleton) -> Array:
+    joints = np.zeros((len(root), len(offsets), 3))
     joints[:, 0] = root
     for j, parent in enumerate(skeleton.parents):
         if parent >= 0:
             joints[:, j] = joints[:, parent] + rotations[:, skeleton.bone_of_joint[j]] @ offsets[j]
-    keep = slice(lead, lead + frames * OVERSAMPLE, OVERSAMPLE)
-    contacts = np.concatenate([feet[side].contacts for side in "lr"], 1)
-    return Motion(joints[keep], rotations[keep], contacts[keep], offsets)
+    return joints
 
 
 # --- Channels -----------------------------------------------------------------------------------------------
@@ -245,14 +327,31 @@ def _foot(c: Choreography, side: str, t: Array, offsets: Array, skeleton: Skelet
     xy, yaw = np.tile(here, (len(t), 1)), np.full(len(t), angle)
     height, pitch, pivot, swing = np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t))
     heel_down, toe_down = np.ones(len(t), bool), np.ones(len(t), bool)
-    for step in c.steps:
-        turn = np.radians(step.yaw)
+    off_path = np.zeros((len(t), 4))
+    facing, free = np.radians(c.start_yaw), -np.inf
+    for step in sorted((*c.steps, *c.jumps), key=lambda s: s.lift):
+        u = (t - step.lift) / (step.land - step.lift)
+        if isinstance(step, Jump):
+            advance = step.forward * np.array([np.sin(facing), -np.cos(facing)])
+            centre, here = centre + advance, here + advance
+            v = np.clip(u, 0, 1)
+            xy += v[:, None] * advance
+            height += GRAVITY / 2 * (step.land - step.lift) ** 2 * v * (1 - v) + step.tuck * 64 * (v * (1 - v)) ** 3
+            off, strike = -np.radians(48), -np.radians(15)
+            pitch += off * _ease((t - step.lift + TAKE_OFF_SECONDS) / TAKE_OFF_SECONDS)
+            pitch += (strike - off) * _ease(u) - strike * _ease((t - step.land) / FLATTEN_SECONDS)
+            heel_down &= (t <= step.lift - TAKE_OFF_SECONDS) | (t >= step.land + FLATTEN_SECONDS)
+            toe_down &= (t <= step.lift) | (t >= step.land)
+            continue
+        turn = facing = np.radians(step.yaw)
         centre = centre + step.forward * np.array([np.sin(turn), -np.cos(turn)])
         centre = centre + step.left * np.array([np.cos(turn), np.sin(turn)])
         if step.foot != side:
             continue
+        if step.lift < free:
+            raise ValueError(f"foot {side} lifts at {step.lift:.2f} s, but is busy until {free:.2f} s")
+        free = step.land + FLATTEN_SECONDS + HEEL_OFF_SECONDS
         target, target_angle = beside(centre, step.yaw), turn + np.radians(sign * c.toe_out)
-        u = (t - step.lift) / (step.land - step.lift)
         length = float(np.linalg.norm(target - here))
         roll = np.clip(length / 0.9, 0.12, 1.0)
         xy += _ease(u)[:, None] * (target - here)
@@ -269,11 +368,19 @@ def _foot(c: Choreography, side: str, t: Array, offsets: Array, skeleton: Skelet
         heel_down &= (t <= step.lift - HEEL_OFF_SECONDS) | (t >= step.land)
         toe_down &= (t <= step.lift) | (t >= step.land + FLATTEN_SECONDS)
         here, angle = target, target_angle
-    rotation = _rz(yaw) @ _rx(-pitch)
+        if step.path:
+            keys = np.array([(0.0,) * 5, *step.path, (1.0,) + (0.0,) * 4])
+            off_path += np.asarray(CubicSpline(keys[:, 0], keys[:, 1:], bc_type="clamped")(v), np.float64)
+    for rise in c.rises:
+        if rise.foot == side:
+            pitch -= np.radians(rise.degrees) * _ease((t - rise.up) / rise.ease) * _ease((rise.down - t) / rise.ease)
+            heel_down &= (t <= rise.up) | (t >= rise.down)
+    rotation = _rz(yaw) @ _rx(-pitch - np.radians(off_path[:, 3]))
     # Points on the foot relative to the ankle, flat: it turns about the pivot.
     about = toe + pivot[:, None] * (heel - toe)
     flat = np.concatenate([xy, (sole + height)[:, None]], 1)
     ankle = flat + (_rz(yaw) @ about[..., None])[..., 0] - (rotation @ about[..., None])[..., 0]
+    ankle = ankle + (_rz(yaw) @ (off_path[:, [1, 0, 2]] * [1, -1, 1])[..., None])[..., 0]
     return _Foot(flat, yaw, rotation, ankle, np.stack([heel_down, toe_down], 1), swing)
 
 
@@ -281,7 +388,13 @@ def _foot(c: Choreography, side: str, t: Array, offsets: Array, skeleton: Skelet
 
 
 def _pose(
-    c: Choreography, ch: Mapping[str, Array], feet: Mapping[str, _Foot], offsets: Array, skeleton: Skeleton, rate: float
+    c: Choreography,
+    ch: Mapping[str, Array],
+    feet: Mapping[str, _Foot],
+    offsets: Array,
+    skeleton: Skeleton,
+    t: Array,
+    rate: float,
 ) -> tuple[Array, Array]:
     """(T, B, 3, 3) rotations and (T, 3) root path."""
     left, right = feet["l"], feet["r"]
@@ -345,14 +458,84 @@ def _pose(
     z = smooth(minimum_filter1d(bound, round(0.06 * rate)), 0.04) - ch["drop"]
     root = np.concatenate([xy, z[:, None]], 1)
 
-    for side, foot in feet.items():
-        thigh, shin = (offsets[skeleton.joint(f"{side}_{n}")] for n in ("knee", "ankle"))
-        ahead = (foot.yaw + heading) / 2
-        facing = np.stack([np.sin(ahead), -np.cos(ahead), np.zeros(len(ahead))], 1)
-        reach = foot.ankle - root - hips[side]
-        out[:, b[f"{side}_thigh"]], out[:, b[f"{side}_shin"]] = _leg(reach, thigh, shin, facing)
-        out[:, b[f"{side}_foot"]] = foot.rotation
+    def legs(root: Array, strict: bool = True) -> None:
+        for side, foot in feet.items():
+            thigh, shin = (offsets[skeleton.joint(f"{side}_{n}")] for n in ("knee", "ankle"))
+            ahead = (foot.yaw + heading) / 2
+            facing = np.stack([np.sin(ahead), -np.cos(ahead), np.zeros(len(ahead))], 1)
+            reach = foot.ankle - root - hips[side]
+            if not strict:
+                length = np.linalg.norm(reach, axis=-1, keepdims=True)
+                longest = REACH * (np.linalg.norm(thigh) + np.linalg.norm(shin))
+                reach = reach * np.minimum(1.0, longest / length)
+            out[:, b[f"{side}_thigh"]], out[:, b[f"{side}_shin"]] = _leg(reach, thigh, shin, facing)
+            out[:, b[f"{side}_foot"]] = foot.rotation
+
+    if c.jumps:
+        ordinary = root
+        for _ in range(8):
+            # The legs' pose moves the centre of mass against the pelvis: a few rounds settle both.
+            legs(root, strict=False)
+            mass = centre_of_mass(_joints(out, root, offsets, skeleton)) - root
+            root = ordinary.copy()
+            for jump in c.jumps:
+                inside = (t >= jump.crouch) & (t <= jump.settle)
+                root[inside] = _flight(jump, t, rate, ordinary, mass, feet, hips, offsets, skeleton)[inside]
+    legs(root)
     return out, root
+
+
+def _flight(
+    jump: Jump,
+    t: Array,
+    rate: float,
+    ordinary: Array,
+    mass: Array,
+    feet: Mapping[str, _Foot],
+    hips: Mapping[str, Array],
+    offsets: Array,
+    skeleton: Skeleton,
+) -> Array:
+    """(T, 3) root during a jump: the centre of mass, `mass` from the root, flies freely from lift to land.
+
+    Before and after it joins the `ordinary` root path with its velocity and acceleration.
+    """
+    first, lift, land, last = (
+        int(np.searchsorted(t, s - 1e-9)) for s in (jump.crouch, jump.lift, jump.land, jump.settle)
+    )
+    air = t[land] - t[lift]
+    where = ordinary + mass
+    velocity = np.gradient(where, 1 / rate, axis=0)
+    force = np.gradient(velocity, 1 / rate, axis=0)
+    travel = where[last] - where[first]
+    start, end = where[first] + 0.12 * travel, where[last] - 0.12 * travel
+    for point, i, stretch in ((start, lift, 0.985), (end, land, 0.955)):
+        height = np.inf
+        for side, foot in feet.items():
+            length = sum(float(np.linalg.norm(offsets[skeleton.joint(f"{side}_{n}")])) for n in ("knee", "ankle"))
+            across = (foot.ankle[i] - hips[side][i] - (point - mass[i]))[:2]
+            up = float(np.sqrt((stretch * length) ** 2 - across @ across))
+            height = min(height, float(foot.ankle[i, 2] - hips[side][i, 2]) + up)
+        point[2] = height + mass[i, 2]
+    fall = np.array([0, 0, -GRAVITY])
+    leaving = (end - start) / air - fall * air / 2
+    landing = leaving + fall * air
+    sunk = where[first] * [1, 1, 1] + 0.06 * travel - [0, 0, jump.dip]
+    soft = where[last] - 0.06 * travel - [0, 0, jump.absorb]
+    # Lowest after 55 % of the way to the take-off, and after 35 % of the way from the landing.
+    low = t[first] + 0.55 * (t[lift] - t[first])
+    deep = t[land] + 0.35 * (t[last] - t[land])
+    # Level while sunk: the vertical velocity is zero, the horizontal one follows the travel.
+    drift = 0.12 * travel / (t[lift] - t[first]) * [1, 1, 0]
+    calm = 0.12 * travel / (t[last] - t[land]) * [1, 1, 0]
+    path = BPoly.from_derivatives(
+        [t[first], low, t[lift], t[land], deep, t[last]],
+        [
+            [where[first], velocity[first], force[first]], [sunk, drift], [start, leaving, fall], [end, landing, fall],
+            [soft, calm], [where[last], velocity[last], force[last]],
+        ],
+    )  # fmt: skip
+    return np.asarray(path(np.clip(t, t[first], t[last])), np.float64) - mass
 
 
 def _leg(reach: Array, thigh: Array, shin: Array, facing: Array) -> tuple[Array, Array]:

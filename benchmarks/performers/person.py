@@ -379,6 +379,14 @@ def hair() -> list[Part]:
     ]
 
 
+def long_hair() -> list[Part]:
+    bone = {"head": 1.0}
+    return [
+        ball((0, 0.062, 1.565), (0.070, 0.050, 0.085), bone), ball((0, 0.068, 1.500), (0.056, 0.036, 0.070), bone),
+        *both(ball((0.066, 0.030, 1.560), (0.018, 0.040, 0.060), bone)),
+    ]
+
+
 def face_paint() -> dict[str, tuple[Colour, list[Part]]]:
     """What is drawn on the face: (colour, parts) by name."""
     bone = {"head": 1.0}
@@ -490,7 +498,7 @@ def build(shot: Shot, offsets: Array, camera: tuple[Array, Array, Array], sample
     wear("shirt", shirt(), cloth, 0.011, 10)
     wear("trousers", trousers(), denim, 0.011, 10)
     wear("head", head(), skin, 0.004, 8, stiff=True)
-    wear("hair", hair(), hair_stuff, 0.006, 6, stiff=True)
+    wear("hair", [*hair(), *(long_hair() if who.long_hair else [])], hair_stuff, 0.006, 6, stiff=True)
     wear("brows", brows(), hair_stuff)
     for name, (colour, parts) in face_paint().items():
         wear(name, parts, _material(name, colour, 0.3))
@@ -516,9 +524,9 @@ def render(stage: Stage, path: Path, samples: int = 8) -> None:
     (width, height), (left, top, right, bottom) = stage.size, _touched(stage)
     r: Any = bpy.context.scene.render
     r.use_border = r.use_crop_to_border = True
-    # Blender's border counts upwards.
-    r.border_min_x, r.border_max_x = left / width, right / width
-    r.border_min_y, r.border_max_y = 1 - bottom / height, 1 - top / height
+    # Blender's border counts upwards, and cuts its fractions down to whole pixels: a quarter keeps them from the edge.
+    r.border_min_x, r.border_max_x = (left + 0.25) / width, min((right + 0.25) / width, 1.0)
+    r.border_min_y, r.border_max_y = (height - bottom + 0.25) / height, min((height - top + 0.25) / height, 1.0)
     patch = _render(path, samples)
     if patch.shape[:2] != (bottom - top, right - left):
         raise RuntimeError(f"Blender rendered {patch.shape[:2]} pixels instead of {(bottom - top, right - left)}")
@@ -633,6 +641,8 @@ def _room(shot: Shot) -> None:
         _box("frame", (x, 3.24, z), (w, 0.02, h), white)
         _box("picture", (x, 3.22, z), (w - 0.05, 0.02, h - 0.05), _material("picture", colour, 0.8, weave=6))
     _box("shelf", (-2.9, 2.95, 0.4), (0.5, 0.25, 0.4), _material("shelf", (0.25, 0.15, 0.08), 0.6))
+    for block in shot.boxes:
+        _box("block", block.centre, block.half, _material("block", block.colour, 0.7))
     world: Any = bpy.data.worlds.new("sky")
     bpy.context.scene.world = world
     world.use_nodes = True

@@ -19,6 +19,9 @@ UP_SLACK = np.cos(np.radians(30))
 BENT = np.radians(3), np.radians(8)
 """An elbow or knee bent by more than the second shows its hinge; by less than the first it does not."""
 
+TOES = 0.45
+"""Length of toes as a part of the way from the ankle to the ball."""
+
 HINGE = {"upper_arm": np.array([0.0, 0.0, -1.0]), "thigh": np.array([1.0, 0.0, 0.0])}
 """Axis about which the left elbow and knee bend in the T-pose."""
 
@@ -58,7 +61,7 @@ def measure(rig: RigSpec, mapping: Mapping, motion: Motion) -> Body:
         notes.append(
             "The rest pose does not stand upright along an axis of the armature: its own lean is taken as upright."
         )
-    floor = _floor(rig, mapping, at, up, axes)
+    floor = _floor(rig, at, up)
     legs = [p for s in SIDES if (p := at.head(f"{s}_thigh")) is not None]
     hips = np.mean(legs, 0) if len(legs) == 2 else at.need("pelvis")
     height = float(hips @ up) - floor
@@ -143,15 +146,23 @@ def _snap(direction: Array, slack: float = UP_SLACK) -> Array | None:
     return np.sign(direction[axis]) * np.eye(3)[axis]
 
 
-def _floor(rig: RigSpec, mapping: Mapping, at: _Joints, up: Array, axes: Array) -> float:
-    """Height of the ground: the armature's origin where the feet stand about there, else their lowest point."""
+def _floor(rig: RigSpec, at: _Joints, up: Array) -> float:
+    """Height of the ground: the armature's origin where the feet stand about there, else their lowest point.
+
+    Tails of feet and toes count unless they point straight down: importers let them point anywhere.
+    """
     points: list[Array] = []
-    for slot in ("foot", "toe"):
-        for side in SIDES:
-            for bone in mapping.bones.get(f"{side}_{slot}", ()):
-                points += [rig.heads[rig.index(bone)], rig.tails[rig.index(bone)]]
+    for side in SIDES:
+        foot, toe = at.head(f"{side}_foot"), at.head(f"{side}_toe")
+        ends = (toe, at.tail(f"{side}_toe")) if toe is not None else (foot, at.tail(f"{side}_foot"))
+        points += [p for p in (foot, toe) if p is not None]
+        if ends[0] is not None and ends[1] is not None and unit(ends[1] - ends[0]) @ up > -0.8:
+            points.append(ends[1])
     if not points:
-        points = [p for s in SIDES if (p := at.tail(f"{s}_shin")) is not None] or [rig.heads[0]]
+        points = [p for s in SIDES if (p := at.tail(f"{s}_shin")) is not None]
+    if not points:
+        # A bust or a ghost floats above the ground of its own file.
+        return min(0.0, float(rig.heads[0] @ up)) if float(at.need("pelvis") @ up) > 1e-6 else float(rig.heads[0] @ up)
     heights = np.array(points) @ up
     low, size = float(heights.min()), float(at.need("pelvis") @ up - heights.min())
     return 0.0 if -0.03 * size < low < 0.12 * size else low
@@ -272,6 +283,7 @@ def _foot(at: _Joints, side: str, axes: Array, up: Array, floor: float) -> Foot 
     # A foot without a toe bone is taken to be as long as feet are for the height of their ankle.
     length = length if length > 0.3 * height else 1.5 * height
     under = ankle - height * up
-    if tip is not None and float((tip - ankle) @ forward) < length:
-        tip = None
+    if ball is not None and (tip is None or unit(tip - ball) @ forward < 0.7):
+        # A tail that does not point ahead says nothing of the toes, but they are there.
+        tip = ball + TOES * length * forward
     return Foot(ankle, under - 0.3 * length * forward, under + length * forward, tip)

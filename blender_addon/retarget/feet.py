@@ -16,7 +16,7 @@ from .mapping import Mapping
 from .motion import Motion
 from .pose import Pose
 from .rig import RigSpec
-from .rotations import IDENTITY, Array, about, inverse, multiply, rotate, slerp, swing, unit
+from .rotations import IDENTITY, Array, about, cross, inverse, multiply, rotate, slerp, swing, unit
 from .slots import SIDES
 
 ON, OFF = 0.6, 0.4
@@ -30,6 +30,9 @@ RELEASE = 0.25
 
 REACH = 0.9985
 """Part of the straight leg's length that a held foot may be away: a last bend keeps knees from snapping."""
+
+EASY = 0.97
+"""Part of that up to which a leg may be stretched to put its foot where it should be without giving way."""
 
 TOE_LIMIT = np.radians(60)
 """Toes bend no further than this."""
@@ -86,7 +89,7 @@ def lock_feet(
     for side, leg in legs.items():
         ankle, foot, toes, on = wanted[side]
         held[:, SIDES.index(side)] = on
-        changed |= _reach(leg, pose, turns, ankle, drop)
+        changed |= _reach(leg, pose, turns, _within(leg, pose, ankle, drop, on, motion), drop)
         changed |= dict.fromkeys(leg.foot, foot) | dict.fromkeys(leg.toe, toes)
     return Lock(changed, drop, held)
 
@@ -114,11 +117,11 @@ def contacts(probability: Array, motion: Motion) -> Flags:
     """(N,) contact by hysteresis; what is shorter than SHORTEST joins what surrounds it."""
     out = np.zeros(len(probability), bool)
     shortest = max(1, round(SHORTEST * motion.fps))
+    sure = (probability > ON) | (probability <= OFF)
     for run in motion.runs:
-        on, state = np.zeros(run.stop - run.start, bool), False
-        for i, p in enumerate(probability[run]):
-            state = p > (OFF if state else ON)
-            on[i] = state
+        # Between the thresholds a foot does what it did at the last frame that was sure.
+        last = _last(sure[run])
+        on = np.where(last >= 0, (probability[run] > ON)[last], False)
         for value in (False, True):  # first close short breaks, then drop short contacts
             for a, b in _runs(on == value):
                 inside = a > 0 and b < len(on)
@@ -144,20 +147,14 @@ def plant(
     """
     up, sole = body.up, foot.ball - foot.heel
     held = heel | toe
-    fixes, offsets = np.tile(IDENTITY, (len(ankle), 1)), np.zeros((len(ankle), 3))
-    for a, b in [(run.start + a, run.start + b) for run in motion.runs for a, b in _runs(held[run])]:
-        span = slice(a, b)
-        flat = _flat_part(heel[span], toe[span])
-        kept = turn[span]
-        if flat.any():
-            direction = _level(rotate(kept[flat], sole), up).mean(0)
-            level = swing(_level(sole, up), direction)
-            kept = multiply(_fade(multiply(level, inverse(kept)), flat, motion.fps), kept)
-        kept = _none_below(kept, sole, up, heel[span] & ~flat, toe[span] & ~flat)
-        fixes[span] = multiply(kept, inverse(turn[span]))
-        offsets[span] = _pinned(kept, ankle[span], toe[span] | flat, flat, foot, body) - ankle[span]
-    for run in motion.runs:
-        _release(fixes, offsets, held, run, motion.fps)
+    stance = _stances(held, motion)
+    flat = _flat(heel, toe, stance)
+    direction = _mean(_level(rotate(turn, sole), up), flat, stance)
+    fixes = _fade(multiply(swing(_level(sole, up), direction)[stance], inverse(turn)), flat, stance, motion.fps)
+    kept = _none_below(multiply(fixes, turn), sole, up, heel & ~flat, toe & ~flat)
+    fixes = np.where(held[:, None], multiply(kept, inverse(turn)), IDENTITY)
+    offsets = _pinned(kept, ankle, toe | flat, flat, stance, foot, body) - ankle
+    fixes, offsets = _release(fixes, offsets * held[:, None], held, motion)
     turned, moved = multiply(fixes, turn), ankle + offsets
     # A swinging foot that is still below the floor is lifted.
     points = [foot.heel, foot.ball, *([foot.tip] if foot.tip is not None else [])]
@@ -166,27 +163,59 @@ def plant(
     return moved, turned, _toes(turned, toe, sole, up, motion), held
 
 
+def _stances(held: Flags, motion: Motion) -> NDArray[np.intp]:
+    """(N,) number of the stance that each frame belongs to; 0 in the air."""
+    begins = held & ~np.concatenate([[False], held[:-1]])
+    for run in motion.runs:
+        begins[run.start] = held[run.start]
+    return np.where(held, np.cumsum(begins), 0)
+
+
+def _last(flags: Flags) -> NDArray[np.intp]:
+    """(N,) index of the last True up to each frame, -1 before the first."""
+    return np.maximum.accumulate(np.where(flags, np.arange(len(flags)), -1))
+
+
+def _next(flags: Flags) -> NDArray[np.intp]:
+    """(N,) index of the first True from each frame on, N after the last."""
+    return len(flags) - 1 - _last(flags[::-1])[::-1]
+
+
+def _mean(values: Array, chosen: Flags, stance: NDArray[np.intp]) -> Array:
+    """(S, n) mean of the chosen frames of each stance; zero where there is none."""
+    size = int(stance.max()) + 1
+    count = np.bincount(stance[chosen], minlength=size)
+    sums = [np.bincount(stance[chosen], values[chosen, i], size) for i in range(values.shape[1])]
+    return np.stack(sums, -1) / np.maximum(count, 1)[:, None]
+
+
 def _level(v: Array, up: Array) -> Array:
     """Directions along the floor, of length 1."""
     return unit(v - (v @ up)[..., None] * up)
 
 
-def _flat_part(heel: Flags, toe: Flags) -> Flags:
-    """Frames of a stance in which the whole sole stands; where heel hands over to toe at once, the frame between."""
+def _flat(heel: Flags, toe: Flags, stance: NDArray[np.intp]) -> Flags:
+    """Frames in which the whole sole stands; in a stance where heel hands over to toe at once, the frame between."""
     flat = heel & toe
-    if not flat.any() and heel.any() and toe.any():
-        flat = np.zeros(len(heel), bool)
-        flat[int(np.flatnonzero(toe)[0])] = True
+    size = int(stance.max()) + 1
+    rolls = np.bincount(stance, heel, size).astype(bool) & ~np.bincount(stance, flat, size).astype(bool)
+    numbers, first = np.unique(stance[toe], return_index=True)
+    flat[np.flatnonzero(toe)[first[rolls[numbers]]]] = True
     return flat
 
 
-def _fade(fix: Array, flat: Flags, fps: float) -> Array:
-    """Corrections of flat frames kept, fading away from them; between two flat parts the nearer one's."""
-    index, frames = np.flatnonzero(flat), np.arange(len(flat))
-    after = index[np.clip(np.searchsorted(index, frames), 0, len(index) - 1)]
-    before = index[np.clip(np.searchsorted(index, frames, side="right") - 1, 0, len(index) - 1)]
-    nearest = np.where(np.abs(before - frames) <= np.abs(after - frames), before, after)
-    share = _ease(1 - np.abs(nearest - frames) / max(1.0, RELEASE * fps))
+def _fade(fix: Array, flat: Flags, stance: NDArray[np.intp], fps: float) -> Array:
+    """Corrections of flat frames kept, fading away from them in a stance; between two flat parts the nearer one's."""
+    frames = np.arange(len(flat))
+    before, after = _last(flat), _next(flat)
+
+    def distance(other: NDArray[np.intp]) -> Array:
+        inside = np.clip(other, 0, len(flat) - 1)
+        return np.where((other == inside) & (stance[inside] == stance) & (stance > 0), np.abs(other - frames), np.inf)
+
+    to_before, to_after = distance(before), distance(after)
+    nearest = np.clip(np.where(to_before <= to_after, before, after), 0, len(flat) - 1)
+    share = _ease(1 - np.minimum(to_before, to_after) / max(1.0, RELEASE * fps))
     return slerp(np.broadcast_to(IDENTITY, fix.shape), fix[nearest], share)
 
 
@@ -203,38 +232,41 @@ def _none_below(turn: Array, sole: Array, up: Array, on_heel: Flags, on_ball: Fl
     return np.where(through[:, None], multiply(swing(direction, _level(direction, up)), turn), turn)
 
 
-def _pinned(turn: Array, ankle: Array, by_ball: Flags, flat: Flags, foot: Foot, body: Body) -> Array:
-    """(n, 3) ankles of one stance that keep the standing points where they are: the ball, or before it the heel."""
+def _pinned(
+    turn: Array, ankle: Array, by_ball: Flags, flat: Flags, stance: NDArray[np.intp], foot: Foot, body: Body
+) -> Array:
+    """(N, 3) ankles that keep each stance's standing points where they are: the ball, or before it the heel."""
     at_heel, at_ball = (rotate(turn, p - foot.ankle) for p in (foot.heel, foot.ball))
-    if flat.any():
-        ball = _on_floor((ankle + at_ball)[flat].mean(0), body)
-        i = int(np.flatnonzero(flat)[0])
-        strike = ball - at_ball[i] + at_heel[i]
-    else:
-        ball = strike = _on_floor((ankle + np.where(by_ball[:, None], at_ball, at_heel)).mean(0), body)
-    return np.where(by_ball[:, None], ball - at_ball, strike - at_heel)
+    standing = np.where(by_ball[:, None], at_ball, at_heel)
+    is_flat = np.bincount(stance, flat).astype(bool)
+    ball = _mean(ankle + standing, flat | ~is_flat[stance], stance)
+    ball += (body.floor - ball @ body.up)[:, None] * body.up
+    # The heel strikes where it lies when the sole has come down.
+    first = np.zeros(len(is_flat), np.intp)
+    numbers, place = np.unique(stance[flat], return_index=True)
+    first[numbers] = np.flatnonzero(flat)[place]
+    strike = ball + is_flat[:, None] * (at_heel[first] - at_ball[first])
+    return np.where(by_ball[:, None], ball[stance] - at_ball, strike[stance] - at_heel)
 
 
-def _on_floor(point: Array, body: Body) -> Array:
-    return point + (body.floor - point @ body.up) * body.up
-
-
-def _release(fixes: Array, offsets: Array, held: Flags, run: slice, fps: float) -> None:
-    """Fade corrections out after a stance and in before the next, in place."""
-    length = max(1.0, RELEASE * fps)
-    here = held[run]
-    for a, b in _runs(~here):
-        a, b = a + run.start, b + run.start
-        size = b - a
-        reach = min(length, size + 1.0)
-        place = np.arange(1.0, size + 1)
-        for edge, distance, exists in ((a - 1, place, a > run.start), (b, size + 1 - place, b < run.stop)):
-            if not exists:
-                continue
-            share = _ease(1 - distance / reach)
-            offsets[a:b] += share[:, None] * offsets[edge]
-            fade = slerp(np.broadcast_to(IDENTITY, (size, 4)), np.broadcast_to(fixes[edge], (size, 4)), share)
-            fixes[a:b] = multiply(fade, fixes[a:b])
+def _release(fixes: Array, offsets: Array, held: Flags, motion: Motion) -> tuple[Array, Array]:
+    """Corrections faded out after a stance and in before the next, within each run of frames."""
+    frames = np.arange(len(held))
+    begin, end = np.zeros(len(held), np.intp), np.zeros(len(held), np.intp)
+    for run in motion.runs:
+        begin[run], end[run] = run.start, run.stop
+    before, after = _last(held), _next(held)
+    led = ~held & (before >= begin)
+    leads = ~held & (after < end)
+    size = np.minimum(after, end) - np.maximum(before, begin - 1) - 1
+    reach = np.minimum(max(1.0, RELEASE * motion.fps), size + 1.0)
+    for edge, there in ((before, led), (after, leads)):
+        edge = np.where(there, edge, 0)
+        share = np.where(there, _ease(1 - np.abs(frames - edge) / np.maximum(reach, 1)), 0.0)
+        offsets = offsets + share[:, None] * offsets[edge]
+        fade = slerp(np.broadcast_to(IDENTITY, fixes.shape), fixes[edge], share)
+        fixes = np.where(there[:, None], multiply(fade, fixes), fixes)
+    return fixes, offsets
 
 
 def _toes(turn: Array, toe: Flags, sole: Array, up: Array, motion: Motion) -> Array:
@@ -268,7 +300,7 @@ def _drop(
         away = hip - ankle
         high = away @ body.up
         flat2 = (away**2).sum(-1) - high**2
-        reach = REACH * _length(leg, pose.rig)
+        reach = _eased(np.linalg.norm(away, axis=-1), leg, pose)
         below = high - np.sqrt(np.clip(reach**2 - flat2, 0, None))
         need = np.maximum(need, np.where(on, np.clip(below, 0, None), 0))
     radius = max(1, round(0.1 * motion.fps))
@@ -276,6 +308,16 @@ def _drop(
     for run in motion.runs:
         out[run] = _envelope(need[run], radius)
     return -out[:, None] * body.up
+
+
+def _eased(distance: Array, leg: _Leg, pose: Pose) -> Array:
+    """(N,) how far an ankle that should be (N,) away from its hip may be: never straighter than REACH, and as the
+    knee nears that it gives way ever more, unless the performer's own knee is as straight."""
+    full = REACH * _length(leg, pose.rig)
+    free = np.linalg.norm(pose.head(leg.foot[0]) - pose.head(leg.thigh[0]), axis=-1)
+    start = np.clip(free, EASY * full, full * 0.9999)
+    eased = full - (full - start) * np.exp(-np.clip(distance - start, 0, None) / (full - start))
+    return np.where(distance > start, eased, distance)
 
 
 def _envelope(values: Array, radius: int) -> Array:
@@ -291,6 +333,18 @@ def _length(leg: _Leg, rig: RigSpec) -> float:
     return float(np.linalg.norm(knee - rig.heads[leg.thigh[0]]) + np.linalg.norm(rig.heads[leg.foot[0]] - knee))
 
 
+def _within(leg: _Leg, pose: Pose, ankle: Array, drop: Array, held: Flags, motion: Motion) -> Array:
+    """(N, 3) ankles of which the free ones stay within the leg's length: a swing leg that cannot follow its foot to
+    the next stance comes short of it rather than snap straight."""
+    hip = pose.head(leg.thigh[0])
+    wanted = ankle - hip - drop
+    distance = np.linalg.norm(wanted, axis=-1)
+    share = np.concatenate([_ease(_frames_to(held[run]) / max(1.0, 0.1 * motion.fps)) for run in motion.runs])
+    hard = np.where(held, distance, np.minimum(distance, REACH * _length(leg, pose.rig)))
+    size = hard + share * (_eased(distance, leg, pose) - hard)
+    return hip + drop + wanted * (size / np.maximum(distance, 1e-12))[:, None]
+
+
 def _reach(leg: _Leg, pose: Pose, turns: dict[int, Array], ankle: Array, drop: Array) -> dict[int, Array]:
     """Turn thigh and shin so that the ankle is reached: bend the knee about its own axis, then swing the whole leg."""
     rig = pose.rig
@@ -301,7 +355,7 @@ def _reach(leg: _Leg, pose: Pose, turns: dict[int, Array], ankle: Array, drop: A
     v = rotate(lower, rig.heads[leg.foot[0]] - rig.heads[leg.shin[0]])
     n = rotate(upper, leg.hinge)
     un, vn = (u * n).sum(-1), (v * n).sum(-1)
-    a, b = (u * v).sum(-1) - un * vn, (u * np.cross(n, v)).sum(-1)
+    a, b = (u * v).sum(-1) - un * vn, (u * cross(n, v)).sum(-1)
     size = np.maximum(np.hypot(a, b), 1e-12)
     limit = (u**2).sum(-1) + (v**2).sum(-1) + 2 * un * vn
     distance2 = np.clip((target**2).sum(-1), None, limit + 2 * size * 0.999999)

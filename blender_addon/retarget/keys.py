@@ -46,9 +46,10 @@ def stepped(frames: NDArray[np.integer[Any]], step: int) -> NDArray[np.intp]:
 def reduce(values: Array, frames: NDArray[np.integer[Any]], kind: str, tolerance: float) -> Keys:
     """The fewest keys found whose Bezier curves stay within a tolerance of (N, C) values in every frame.
 
-    kind: "rotation_quaternion" and "rotation_axis_angle" are compared as rotations and "rotation_euler" by angle, in
-    radians; all else by distance. Slopes at the keys are the motion's own. Keys are added where the curve is farthest
-    off, in every stretch between two keys at once, until none is off. No curve crosses a gap in the frames.
+    kind: "rotation_quaternion" and "rotation_axis_angle" are compared as rotations and "rotation_euler" by the sum of
+    its angles' errors, in radians; all else by distance. Slopes at the keys are the motion's own. Keys are added where
+    the curve is farthest off, in every stretch between two keys at once, until none is off. No curve crosses a gap in
+    the frames.
     """
     count = len(values)
     if count == 1 or _off(values[:1], values, kind).max() <= tolerance:
@@ -95,6 +96,9 @@ def _off(got: Array, wanted: Array, kind: str) -> Array:
         return np.asarray(angle_between(unit(np.broadcast_to(got, wanted.shape)), unit(wanted)), np.float64)
     if kind == "rotation_axis_angle":
         return _off(_as_quaternion(got), _as_quaternion(wanted), "rotation_quaternion")
+    if kind == "rotation_euler":
+        # No rotation is farther off than its three angles together.
+        return np.abs(got - wanted).sum(-1)
     return np.linalg.norm(got - wanted, axis=-1)
 
 

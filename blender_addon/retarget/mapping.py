@@ -7,16 +7,21 @@ A mapping file is TOML made to be edited by hand: one line a slot, a bone name o
 from __future__ import annotations
 
 import os
-import tempfile
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
+
+import numpy as np
 
 from . import names, presets, structure
-from .rig import RigError, RigSpec
+from .rig import Array, RigError, RigSpec
 from .slots import CORE, EXPECTED, REQUIRED, SIDES, SLOTS, Mapping
 
 __all__ = ["Mapping", "describe", "find_mapping", "load_mapping", "save_mapping", "unmapped"]
+
+
+LIMBS = ("thigh", "shin", "upper_arm", "forearm")
 
 
 def find_mapping(rig: RigSpec, preset: str | None = None) -> Mapping:
@@ -28,23 +33,48 @@ def find_mapping(rig: RigSpec, preset: str | None = None) -> Mapping:
     structure.check_single(rig)
     match = presets.match(rig)
     by_preset = None if match is None else _from_match(rig, match)
-    if by_preset is not None and _complete(by_preset):
-        return by_preset
-    by_names = names.find_by_names(rig)
-    if by_names is not None and _complete(by_names):
-        return with_notes(by_names)
+    by_names = None if by_preset is not None and _complete(by_preset) else names.find_by_names(rig)
+    named = [m for m in (by_preset, by_names) if m is not None]
+    for found in named:
+        _refuse_animals(rig, found)
+    for found in (m for m in named if _complete(m)):
+        return with_notes(found)
     try:
         return with_notes(structure.find_by_structure(rig))
-    except RigError as error:
+    except RigError:
+        if not named:
+            raise
         # A preset knows more slots of a body that lacks a limb than its names tell, unless they fill more.
-        partial = [m for m in (by_preset, by_names) if m is not None]
-        if not partial:
-            raise error from None
-        return with_notes(max(partial, key=lambda m: sum(s in m.bones for s in CORE)))
+        return with_notes(max(named, key=lambda m: sum(s in m.bones for s in CORE)))
 
 
 def _complete(mapping: Mapping) -> bool:
     return all(slot in mapping.bones for slot in REQUIRED)
+
+
+def _refuse_animals(rig: RigSpec, mapping: Mapping) -> None:
+    """Raises RigError for a level back over four legs: bones of animals are often named like a human's."""
+
+    def begin(slots: list[str]) -> Array | None:
+        """(n, 3) where the slots' first bones begin, None if one is empty."""
+        bones = [mapping.bone(s) for s in slots]
+        return None if None in bones else rig.heads[[rig.index(b) for b in bones if b]]
+
+    hips, knees, shoulders, elbows = (begin([f"{s}_{p}" for s in SIDES]) for p in LIMBS)
+    top = shoulders if shoulders is not None else begin(["head"])
+    if hips is None or knees is None or top is None:
+        return
+    legs = (knees - hips).mean(0)
+    hanging = shoulders is None or elbows is None or all(_cosine(arm, legs) > 0.7 for arm in elbows - shoulders)
+    if hanging and abs(_cosine(top.mean(0) - hips.mean(0), legs)) < 0.6:
+        raise RigError(
+            f'"{rig.name}" looks like an animal: its back lies level and its front legs hang like its hind legs. '
+            "To retarget onto it all the same, choose a preset by name or write a mapping file."
+        )
+
+
+def _cosine(a: Array, b: Array) -> float:
+    return float(a @ b) / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12)
 
 
 def _from_match(rig: RigSpec, match: presets.Match) -> Mapping:
@@ -111,7 +141,7 @@ def describe(mapping: Mapping, rig: RigSpec) -> list[str]:
 
 
 def save_mapping(mapping: Mapping, path: Path | str) -> None:
-    """Wholly written or not at all."""
+    """Wholly written or not at all. Raises RigError where it cannot be written."""
     path = Path(path)
     lines = [
         '# Which bones fill which parts of the body. A line is `part = "bone"` or `part = ["bone", "bone"]`,',
@@ -127,14 +157,15 @@ def save_mapping(mapping: Mapping, path: Path | str) -> None:
             lines.append(f"{slot} = {value}  # {mapping.confidence.get(slot, 0.0):.2f}")
         else:
             lines.append(f'# {slot} = ""')
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
         os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RigError(
+            f"The mapping file {path} cannot be written ({error.strerror}). Choose a folder that you may write to."
+        ) from error
 
 
 def _quoted(text: str) -> str:
@@ -147,7 +178,7 @@ def load_mapping(path: Path | str, rig: RigSpec) -> Mapping:
     """Raises RigError that names the line, part or bone that is wrong."""
     path = Path(path)
     try:
-        data = cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RigError(f"The mapping file {path} cannot be read ({error.strerror}). Choose another file.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -163,7 +194,7 @@ def load_mapping(path: Path | str, rig: RigSpec) -> Mapping:
 
 def _read_slot(file: str, slot: str, value: object) -> tuple[str, ...]:
     if slot not in SLOTS:
-        raise RigError(f'{file}: there is no part "{slot}". Parts are {", ".join(SLOTS)}.')
+        raise RigError(f'{file}: there is no part "{slot}".{_nearest(slot, SLOTS)} Parts are {", ".join(SLOTS)}.')
     items = [value] if isinstance(value, str) else value
     if isinstance(items, list):
         listed = cast("list[object]", items)
@@ -192,5 +223,12 @@ def _check_bones(file: str, bones: dict[str, tuple[str, ...]], rig: RigSpec) -> 
         raise RigError(
             f'{file}: the rig has no bone "{unknown[0]}" (part {slot_of[unknown[0]]})'
             + (f" and {len(unknown) - 1} others" if len(unknown) > 1 else "")
-            + ". Correct the name or remove it."
+            + f".{_nearest(unknown[0], rig.names)} Correct the name or remove it."
         )
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """A sentence with the known name that is most like this one, if any is."""
+    lower = {k.lower(): k for k in known}
+    near = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
+    return f' Did you mean "{lower[near[0]]}"?' if near else ""

@@ -21,17 +21,21 @@ NEEDED = ("pelvis", "chest", *(f"{s}_{p}" for s in SIDES for p in ("upper_arm", 
 FEET = ("l_heel", "l_toe", "r_heel", "r_toe")
 """Order of a take's contacts."""
 
+SOLE = 0.05
+"""Metres that the joints of a foot may lie above the ground that it stands on."""
+
 
 @dataclass(frozen=True)
 class Motion:
     """N frames in which the person is seen.
 
-    rest: T-pose position of every joint, standing on Z = 0; turns: (N, 4) rotation of every bone relative to the
-    T-pose; hips: (N, 3) middle of the hip joints; contact: (N, 4) probability that FEET touch the ground, NaN if
-    unknown; frames: (N,) numbers; fps: frames a second.
+    rest: T-pose position of every joint, standing on Z = 0; along: T-pose direction of every bone, unit length;
+    turns: (N, 4) rotation of every bone relative to the T-pose; hips: (N, 3) middle of the hip joints; contact: (N, 4)
+    probability that FEET touch the ground, NaN if unknown; frames: (N,) numbers; fps: frames a second.
     """
 
     rest: dict[str, Array]
+    along: dict[str, Array]
     turns: dict[str, Array]
     hips: Array
     contact: Array
@@ -66,14 +70,35 @@ def read_motion(take: TakeFile, person: TakePerson) -> Motion:
     root = take.joint_names[take.joint_parents.index(-1)]
     middle = (rest["l_hip"] + rest["r_hip"]) / 2 - rest[root]
     hips = person.joints_world[shown, take.joint_names.index(root)].astype(np.float64)
+    hips[:, 2] -= _thickness(take, person.joints_world[shown], person.contact[shown], rest)
     return Motion(
         rest=rest,
+        along={b.name: unit(rest[b.tail] - rest[b.head]) for b in take.bones},
         turns=turns,
         hips=hips + rotate(turns["pelvis"], middle),
         contact=person.contact[shown].astype(np.float64),
         frames=person.frames[shown],
         fps=take.fps,
     )
+
+
+def _thickness(
+    take: TakeFile, joints: NDArray[np.float32], contact: NDArray[np.float32], rest: dict[str, Array]
+) -> float:
+    """How far the joints of feet that touch the ground lie above where they lie in the T-pose on Z = 0, metres.
+
+    A take's floor may be the ground, or the height of these joints, a sole's thickness above it. Left in, that sole
+    has the character float and its knees straighten. More than SOLE is no sole but a step, and stays.
+    """
+    if not all(name in take.joint_names for name in FEET):
+        return 0.0
+    places = [take.joint_names.index(name) for name in FEET]
+    above = joints[:, places, 2] - np.array([rest[name][2] for name in FEET])
+    touching = above[contact > 0.5]
+    if len(touching) < 5:
+        return 0.0
+    found = float(np.median(touching))
+    return found if abs(found) < SOLE else 0.0
 
 
 def mirror(motion: Motion) -> Motion:
@@ -86,6 +111,7 @@ def mirror(motion: Motion) -> Motion:
     return replace(
         motion,
         rest={other(n): p * across for n, p in motion.rest.items()},
+        along={other(n): d * across for n, d in motion.along.items()},
         turns={other(n): q * np.array([1.0, 1.0, -1.0, -1.0]) for n, q in motion.turns.items()},
         hips=motion.hips * across,
         contact=motion.contact[:, [2, 3, 0, 1]],

@@ -13,15 +13,17 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from .rig import RigSpec
-from .slots import CORE, SLOTS
+from .slots import CORE, SIDES, SLOTS
 
 FOLDER = Path(__file__).parent / "presets"
-PREFIX_ENDS = (":", "|", "_")
-"""What a namespace ends with. "ORG-" and "DEF-" are no namespaces: they mark other bones of the same rig."""
+PREFIX = re.compile(r"(.*[:|_]|mixamorig\d*)?")
+"""What may stand before a name: a namespace, or Mixamo's own without its colon, as some formats drop it. "ORG-" and
+"DEF-" are no namespaces: they mark other bones of the same rig."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def read_preset(path: Path) -> Preset:
-    data = cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8")))
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
     left, right = _strings(data["mirror"])
     bones: dict[str, tuple[tuple[str, ...], ...]] = {}
     for slot, value in cast("dict[str, object]", data["bones"]).items():
@@ -80,7 +82,7 @@ def prefixes(rig: RigSpec, preset: Preset) -> list[str]:
     for wanted in preset.bones["pelvis"][0]:
         for name in rig.names:
             prefix = name[: len(name) - len(wanted)]
-            if name.endswith(wanted) and (not prefix or prefix.endswith(PREFIX_ENDS)):
+            if name.endswith(wanted) and PREFIX.fullmatch(prefix):
                 out.add(prefix)
     return sorted(out)
 
@@ -113,12 +115,16 @@ def match(rig: RigSpec) -> Match | None:
 
 
 def chains_hold(rig: RigSpec, m: Match) -> bool:
-    """The names alone may deceive: each limb's bones must hang on one another."""
+    """The names alone may deceive: each limb's bones must hang on one another, legs on the pelvis, arms further up."""
     if not m.preset.hierarchy:
         return True
-    for side in ("l", "r"):
+    slot_of = {rig.index(b): slot for slot in ("pelvis", "spine", "neck", "head") for b in m.bones.get(slot, ())}
+    for side in SIDES:
         for parts in (("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot")):
             chain = [rig.index(b) for part in parts for b in m.bones.get(f"{side}_{part}", ())]
-            if any(a not in rig.ancestors(b) for a, b in zip(chain, chain[1:], strict=False)):
+            if any(a not in rig.ancestors(b) for a, b in pairwise(chain)):
+                return False
+            carrier = next((slot_of[a] for a in rig.ancestors(chain[0]) if a in slot_of), None) if chain else None
+            if carrier is not None and (carrier == "pelvis") != (parts[0] == "thigh"):
                 return False
     return True

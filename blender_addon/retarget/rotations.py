@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 IDENTITY: Array = np.array([1.0, 0.0, 0.0, 0.0])
+CONJUGATE: Array = np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def multiply(a: Array, b: Array) -> Array:
     """The rotation that does b first, then a."""
-    aw, ax, ay, az = np.moveaxis(a, -1, 0)
-    bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    out = np.empty(np.broadcast_shapes(a.shape, b.shape))
+    if b.ndim == 1 and a.ndim > 1:
+        return a @ multiply(np.eye(4), b[None])  # linear in a: one product of matrices is several times faster
+    if a.ndim == 1 and b.ndim > 1:
+        return b @ multiply(a[None], np.eye(4))
+    aw, ax, ay, az = (a[..., i] for i in range(4))
+    bw, bx, by, bz = (b[..., i] for i in range(4))
+    out = np.empty(a.shape if a.shape == b.shape else np.broadcast_shapes(a.shape, b.shape))
     out[..., 0] = aw * bw - ax * bx - ay * by - az * bz
     out[..., 1] = aw * bx + ax * bw + ay * bz - az * by
     out[..., 2] = aw * by - ax * bz + ay * bw + az * bx
@@ -25,14 +30,33 @@ def multiply(a: Array, b: Array) -> Array:
 
 
 def inverse(q: Array) -> Array:
-    return q * np.array([1.0, -1.0, -1.0, -1.0])
+    return q * CONJUGATE
+
+
+def cross(a: Array, b: Array) -> Array:
+    """np.cross of (..., 3) vectors, several times faster on the short arrays that feet are made of."""
+    ax, ay, az = (a[..., i] for i in range(3))
+    bx, by, bz = (b[..., i] for i in range(3))
+    out = np.empty(a.shape if a.shape == b.shape else np.broadcast_shapes(a.shape, b.shape))
+    out[..., 0] = ay * bz - az * by
+    out[..., 1] = az * bx - ax * bz
+    out[..., 2] = ax * by - ay * bx
+    return out
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """(...) of (..., n): a sum over so short an axis is several times slower."""
+    out = a[..., 0] * b[..., 0]
+    for i in range(1, a.shape[-1]):
+        out = out + a[..., i] * b[..., i]
+    return out
 
 
 def rotate(q: Array, v: Array) -> Array:
     """Vectors turned by rotations; leading axes broadcast."""
     u = q[..., 1:]
-    t = 2 * np.cross(u, v)
-    return v + q[..., :1] * t + np.cross(u, t)
+    t = 2 * cross(u, v)
+    return v + q[..., :1] * t + cross(u, t)
 
 
 def about(axis: Array, angle: NDArray[np.floating[Any]] | float) -> Array:
@@ -48,11 +72,11 @@ def swing(a: Array, b: Array) -> Array:
     a, b = unit(a), unit(b)
     a, b = np.broadcast_arrays(a, b)
     w = 1 + (a * b).sum(-1, keepdims=True)
-    q = np.concatenate([w, np.cross(a, b)], -1)
+    q = np.concatenate([w, cross(a, b)], -1)
     opposite = w[..., 0] < 1e-9
     if opposite.any():
         side = np.where(np.abs(a[..., :1]) < 0.9, np.array([1.0, 0, 0]), np.array([0, 1.0, 0]))
-        q = np.where(opposite[..., None], np.concatenate([np.zeros_like(w), np.cross(a, side)], -1), q)
+        q = np.where(opposite[..., None], np.concatenate([np.zeros_like(w), cross(a, side)], -1), q)
     return unit(q)
 
 
@@ -65,7 +89,7 @@ def twist_angle(q: Array, axis: Array) -> Array:
 def slerp(a: Array, b: Array, share: NDArray[np.floating[Any]] | float) -> Array:
     """From a (share 0) to b (share 1) on the shorter way, at constant speed."""
     share = np.asarray(share, np.float64)[..., None]
-    dot = (a * b).sum(-1, keepdims=True)
+    dot = _dot(a, b)[..., None]
     b = np.where(dot < 0, -b, b)
     angle = np.arccos(np.clip(np.abs(dot), 0, 1))
     small = angle < 1e-6
@@ -83,14 +107,14 @@ def angle_between(a: Array, b: Array) -> NDArray[np.floating[Any]]:
 
 def continuous(q: Array) -> Array:
     """(N, 4) with the signs that let each lie nearest to the one before; the first has w >= 0."""
-    sign = np.where((q[1:] * q[:-1]).sum(-1) < 0, -1.0, 1.0)
+    sign = np.where(_dot(q[1:], q[:-1]) < 0, -1.0, 1.0)
     first = np.array([-1.0 if len(q) and q[0, 0] < 0 else 1.0])
     return q * np.cumprod(np.concatenate([first, sign]))[: len(q), None]
 
 
 def unit(v: Array) -> Array:
     """(..., n) of length 1; a vector of no length stays."""
-    length = np.sqrt((v * v).sum(-1, keepdims=True))
+    length = np.sqrt(_dot(v, v))[..., None]
     return v / np.where(length < 1e-30, 1.0, length)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .body import Body, measure
 from .feet import lock_feet
-from .fingers import curl
+from .fingers import curl, follow
 from .mapping import Mapping
 from .motion import Motion, mirror
 from .pose import Pose
@@ -108,7 +108,11 @@ def retarget(motion: Motion, rig: RigSpec, mapping: Mapping, settings: RetargetS
         head = (
             head - (_flat(head, body.up) - _flat(rotate(turns[pelvis], rig.heads[pelvis] - body.hips), body.up)) + still
         )
-    fixed = curl(rig, mapping) if settings.fingers == "natural" else {}
+    fingers = follow(motion, rig, mapping, body)
+    turns |= {
+        rig.index(b): q for slot, values in fingers.items() for b, q in zip(mapping.bones[slot], values, strict=True)
+    }
+    fixed = curl(rig, mapping, fingers) if settings.fingers == "natural" else {}
     rig = _resting(rig, fixed)
     pose, ridden = _carry(rig, mapping, body, settings, turns, pelvis, head)
     bones = [BoneKeys(rig.names[b], continuous(pose.rotation_keys(b))) for b in sorted(turns)]
@@ -287,16 +291,22 @@ def _leg(
 
 
 def _axis(rig: RigSpec, mapping: Mapping, slot: str) -> Array | None:
-    """(3,) direction of a part at rest, along its first bone's own axis or to the end of its last."""
+    """(3,) direction of a part at rest: from its head to the next part's."""
+    ends = _ends(rig, mapping, slot)
+    return None if ends is None else unit(ends[1] - ends[0])
+
+
+def _ends(rig: RigSpec, mapping: Mapping, slot: str) -> tuple[Array, Array] | None:
+    """Where a part begins, and where the next one does: a tail may lie anywhere, and counts only if nothing follows."""
     bones = mapping.bones.get(slot)
     if not bones:
         return None
-    first = rig.index(bones[0])
     following = {"forearm": "hand", "shin": "foot", "upper_arm": "forearm", "thigh": "shin"}[slot[2:]]
-    end = mapping.bone(f"{slot[:2]}{following}")
-    target = rig.heads[rig.index(end)] if end else rig.tails[rig.index(bones[-1])]
-    along = target - rig.heads[first]
-    return unit(along if np.linalg.norm(along) > 1e-9 else rig.rest[first, :3, 1])
+    start, end = rig.heads[rig.index(bones[0])], mapping.bone(f"{slot[:2]}{following}")
+    for target in (rig.heads[rig.index(end)] if end else start, rig.tails[rig.index(bones[-1])]):
+        if np.linalg.norm(target - start) > 1e-9:
+            return start, target
+    return start, start + rig.rest[rig.index(bones[0]), :3, 1]
 
 
 def _twist(q: Array, axis: Array) -> Array:
@@ -315,19 +325,17 @@ def _segments(
     that has no twist bones.
     """
     bones, leaves = mapping.bones.get(slot, ()), mapping.bones.get(f"{slot}_twist", ())
-    axis = _axis(rig, mapping, slot)
-    if axis is None:
+    ends = _ends(rig, mapping, slot)
+    if ends is None:
         return {}
-    count = len(bones)
+    start, axis, count = ends[0], unit(ends[1] - ends[0]), len(bones)
     if from_end:
         shares = [(k + 1) / count - 1 for k in range(count)]
     elif count == 1:
         shares = [0.0 if leaves else alone]
     else:
         shares = [(k + 0.5) / count for k in range(count)]
-    start = rig.heads[rig.index(bones[0])]
-    end = rig.tails[rig.index(bones[-1])]
-    length = max(float((end - start) @ axis), 1e-9)
+    length = float(np.linalg.norm(ends[1] - start))
     out: list[float] = []
     for i, leaf in enumerate(leaves):
         place = float((rig.heads[rig.index(leaf)] - start) @ axis) / length

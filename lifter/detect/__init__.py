@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lifter.errors import MotionliftError
+
+from .models import Progress
 
 if TYPE_CHECKING:  # `motionlift doctor` comes through here even where NumPy is broken
     import numpy as np
@@ -43,10 +46,18 @@ class Detector(Protocol):
 DETECTORS = ("mediapipe",)
 
 
-def load_detector(name: str = "mediapipe", **options: Any) -> Detector:
-    """A detector by name. Raises MotionliftError for an unknown name or a missing package or model."""
-    if name == "mediapipe":
-        from .mediapipe import MediaPipeDetector
+def load_detector(name: str = "mediapipe", progress: Progress | None = None, **options: Any) -> Detector:
+    """A detector by name. `progress` is told of the download of its model.
 
-        return MediaPipeDetector(**options)
-    raise MotionliftError(f"Unknown detector {name!r}", f"Use one of {', '.join(DETECTORS)}")
+    Raises MotionliftError for an unknown name or option, or a missing package or model.
+    """
+    if name == "mediapipe":
+        from .mediapipe import MediaPipeDetector as Found
+    else:
+        raise MotionliftError(f"Unknown detector {name!r}", f"Use one of {', '.join(DETECTORS)}")
+    known = inspect.signature(Found).parameters
+    for option in options:
+        if option not in known:
+            names = ", ".join(repr(n) for n in known if n != "progress")
+            raise MotionliftError(f"The detector {name} has no option {option!r}", f"Its options: {names}")
+    return Found(progress=progress, **options)

@@ -47,7 +47,11 @@ class AMPoseConfig:
     affinity: bool = False
 
 
-SIZES = {"xs": AMPoseConfig(channels=96, heads=4), "base": AMPoseConfig(channels=256), "paper": AMPoseConfig(channels=512)}
+SIZES = {
+    "xs": AMPoseConfig(channels=96, heads=4),
+    "base": AMPoseConfig(channels=256),
+    "paper": AMPoseConfig(channels=512),
+}
 
 
 class GraphConv(nn.Module):

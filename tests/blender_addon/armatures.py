@@ -11,6 +11,7 @@ from mathutils import Matrix
 
 from blender_addon.retarget.rig import Array, RigSpec
 from blender_addon.retarget.rotations import rotate
+from blender_addon.retarget.slots import FINGERS, SIDES
 from blender_addon.take_file import TakeBone, TakeFile, TakePerson
 
 from .make_take import body
@@ -88,11 +89,36 @@ def performer(rig: RigSpec, truth: dict[str, tuple[str, ...]]) -> dict[str, Arra
     return out
 
 
+def with_fingers(
+    rig: RigSpec, truth: dict[str, tuple[str, ...]], rest: dict[str, Array]
+) -> dict[str, list[dict[str, str]]]:
+    """The default skeleton and fingers as the rig has them; their joints join `rest`."""
+    skeleton = body()
+    for slot in (f"{s}_{f}" for s in SIDES for f in FINGERS):
+        parent_joint, parent_bone = f"{slot[0]}_wrist", f"{slot[0]}_hand"
+        bones = truth.get(slot, ())
+        for n, bone in enumerate(bones, 1):
+            joint, end = f"{slot}_{n}", f"{slot}_{n + 1}" if n < len(bones) else f"{slot}_tip"
+            rest[joint] = rig.heads[rig.index(bone)].copy()
+            rest[end] = rig.tails[rig.index(bone)].copy()
+            skeleton["joints"].append({"name": joint, "parent": parent_joint})
+            skeleton["bones"].append({"name": joint, "parent": parent_bone, "head": joint, "tail": end})
+            parent_joint, parent_bone = joint, joint
+        if bones:
+            skeleton["joints"].append({"name": f"{slot}_tip", "parent": parent_joint})
+    return skeleton
+
+
 def make_motion(
-    rest: dict[str, Array], turns: dict[str, Array], root: Array, fps: float = 24.0, contact: Array | None = None
+    rest: dict[str, Array],
+    turns: dict[str, Array],
+    root: Array,
+    fps: float = 24.0,
+    contact: Array | None = None,
+    skeleton: dict[str, list[dict[str, str]]] | None = None,
 ) -> TakeFile:
     """A take of one person: joints by forward kinematics from (N, 4) turns of bones and the (N, 3) root."""
-    skeleton = body()
+    skeleton = skeleton or body()
     joints, bones = skeleton["joints"], skeleton["bones"]
     names = [j["name"] for j in joints]
     parents = [names.index(j["parent"]) if "parent" in j else -1 for j in joints]

@@ -77,6 +77,8 @@ def write_take(path: Path, frames: int = 12, gap: slice | None = None, fps: floa
         "camera/t": np.array([0.0, 1.5, 0]),
         "people/0/frames": np.arange(frames, dtype=np.int32),
         "people/0/state": state,
+        "people/0/keypoints": np.full((frames, 33, 2), 100.0, np.float32),
+        "people/0/scores": np.full((frames, 33), 0.8, np.float32),
         "people/0/contact": np.full((frames, 4), 0.1, np.float32),
         "people/0/joints_world": joints.astype(np.float32),
         "people/0/rotations": quats.astype(np.float32),

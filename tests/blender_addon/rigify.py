@@ -33,12 +33,25 @@ def generate(
         _reshape(meta, shape, shaped)
     if stretch:
         _stretch(meta)
-    bpy.ops.pose.rigify_generate()
+    run_generator()
     armature = next(o for o in bpy.data.objects if o.type == "ARMATURE" and o != meta)
     armature.name = NAME
     bpy.data.objects.remove(meta)
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
     return path
+
+
+def run_generator() -> None:
+    """Generate from the active metarig, and take away the panel that Rigify registers for the rig's controls: with
+    classes of a script registered, the bpy module hangs when Python ends."""
+    before = _interface()
+    bpy.ops.pose.rigify_generate()
+    for each in _interface() - before:
+        bpy.utils.unregister_class(each)
+
+
+def _interface() -> set[Any]:
+    return {*bpy.types.Panel.__subclasses__(), *bpy.types.Operator.__subclasses__()}
 
 
 def open_generated(path: Path) -> Any:

@@ -11,6 +11,7 @@ import re
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from blender_addon.retarget.rig import Array, RigSpec, make_rig
 from blender_addon.retarget.slots import FINGERS
 
 Truth = dict[str, tuple[str, ...]]
+Bone = tuple[str, str, Array, Array]
+"""Name, parent ("" for none), head, tail."""
 
 HIP, KNEE, ANKLE, BALL, TOE_END = (
     np.array(p)
@@ -166,7 +169,7 @@ FAMILIES: dict[str, Family] = {
         ("lowerarm01.L", "lowerarm02.L"), "wrist.L", ("upperleg01.L", "upperleg02.L"), ("lowerleg01.L", "lowerleg02.L"),
         "foot.L", "toe1-1.L", numbered("finger{}-{{}}.L", 5), between=("pelvis.L",),
         carpals=("", *numbered("metacarpal{}.L", 4)),
-        extra=(("toe2-1.L", "foot.L", (0.10, -0.12, 0.02)), ("toe3-1.L", "foot.L", (0.115, -0.11, 0.02)),
+        extra=(("toe2-1.L", "foot.L", (0.11, -0.12, 0.02)), ("toe3-1.L", "foot.L", (0.128, -0.11, 0.02)),
                ("eye.L", "head", (0.03, -0.09, 1.60)), ("jaw", "head", (0, -0.02, 1.56))),
     ),
     "cmu": Family(
@@ -223,6 +226,8 @@ def _finger_names(template: str) -> tuple[str, ...]:
     for key, words in (("{PID}", "Proximal Intermediate Distal"), ("{MPD}", "Metacarpal Proximal Distal")):
         if key in template:
             return tuple(template.replace(key, w) for w in words.split())
+    if "{BIP}" in template:
+        return tuple(template.replace("{BIP}", w) for w in ("", "1", "2"))
     if "{ARP}" in template:
         return tuple(("" if i == 1 else "c_") + template.replace("{ARP}", str(i)) for i in (1, 2, 3))
     return numbered(template, 3)
@@ -236,7 +241,7 @@ def _finger_points(finger: str) -> list[Array]:
 
 
 def build(name: str) -> Built:
-    return _build(name, FAMILIES[name])
+    return build_family(name, FAMILIES[name])
 
 
 def build_rig(name: str) -> RigSpec:
@@ -246,8 +251,8 @@ def build_rig(name: str) -> RigSpec:
 PRESET_RIGS: dict[str, Callable[[], RigSpec]] = {n: (lambda n=n: build_rig(n)) for n in FAMILIES}
 
 
-def _build(name: str, f: Family) -> Built:
-    bones: list[tuple[str, str, Array, Array]] = []  # name, parent, head, tail
+def build_family(name: str, f: Family) -> Built:
+    bones: list[Bone] = []
     truth: Truth = {}
     right = re.compile(f.mirror[0])
 
@@ -276,7 +281,8 @@ def _build(name: str, f: Family) -> Built:
     chest = middle("spine", f.spine, pelvis, [WAIST, NECK])
     neck = middle("neck", f.neck, chest, [NECK, HEAD])
     middle("head", (f.head,), neck, [HEAD, CROWN])
-    if f.between == ("pelvis",) or f.between == ("CC_Base_Pelvis",):
+    shared = bool(f.between) and mirrored(f.between[0]) == f.between[0]
+    if shared:
         chain(f.between, pelvis, [PELVIS, PELVIS - (0, 0, 0.05)])
 
     def limb_side(side: str) -> None:
@@ -299,7 +305,6 @@ def _build(name: str, f: Family) -> Built:
 
         hips = pelvis
         if f.between:
-            shared = mirrored(f.between[0]) == f.between[0]
             hips = f.between[0] if shared else part("", f.between, pelvis, [PELVIS, HIP])
         thigh = part("thigh", f.thigh, hips, [HIP, KNEE])
         twists("thigh", same(f.thigh[0]), HIP, KNEE)
@@ -326,10 +331,15 @@ def _build(name: str, f: Family) -> Built:
         if mirrored(bone) != bone:
             at_right = np.array(at) * (-1, 1, 1)
             bones.append((mirrored(bone), mirrored(on), at_right, at_right + (0, 0, 0.04)))
-    return Built(_spec(bones, name), truth)
+    return Built(from_bones(bones, name), truth)
 
 
-def _spec(bones: list[tuple[str, str, Array, Array]], name: str) -> RigSpec:
+def bones_of(rig: RigSpec) -> list[Bone]:
+    parents = [rig.names[p] if p >= 0 else "" for p in rig.parents]
+    return list(zip(rig.names, parents, rig.heads, rig.tails, strict=True))
+
+
+def from_bones(bones: list[Bone], name: str) -> RigSpec:
     """Bones in any order to a rig, parents first, children in the order given."""
     children: dict[str, list[int]] = {}
     for i, (_, parent, _, _) in enumerate(bones):
@@ -351,33 +361,33 @@ def _spec(bones: list[tuple[str, str, Array, Array]], name: str) -> RigSpec:
 def from_points(names: list[str], parents: list[int], heads: Array, tails: Array, name: str = "rig",
                 rolls: Array | None = None) -> RigSpec:  # fmt: skip
     """Rest matrices with Y along the bone and any roll."""
-    rest = np.tile(np.eye(4), (len(names), 1, 1))
     lengths = np.linalg.norm(tails - heads, axis=1)
-    for i, (head, tail) in enumerate(zip(heads, tails, strict=True)):
-        y = (tail - head) / lengths[i] if lengths[i] > 1e-12 else np.array((0.0, 1, 0))
-        x = np.cross(y, np.eye(3)[np.argmin(np.abs(y))])
-        x /= np.linalg.norm(x)
-        z = np.cross(x, y)
-        roll = 0.0 if rolls is None else rolls[i]
-        x, z = np.cos(roll) * x - np.sin(roll) * z, np.sin(roll) * x + np.cos(roll) * z
-        rest[i, :3] = np.column_stack((x, y, z, head))
+    y = np.where(lengths[:, None] > 1e-12, (tails - heads) / np.maximum(lengths, 1e-12)[:, None], (0.0, 1.0, 0.0))
+    x = np.cross(y, np.eye(3)[np.argmin(np.abs(y), axis=1)])
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    z = np.cross(x, y)
+    c, s = (f(np.zeros(len(names)) if rolls is None else rolls)[:, None] for f in (np.cos, np.sin))
+    rest = np.tile(np.eye(4), (len(names), 1, 1))
+    rest[:, :3] = np.stack((c * x - s * z, y, s * x + c * z, heads), axis=-1)
     return make_rig(names, parents, rest, lengths, name)
 
 
-def rename(built: Built, seed: int) -> Built:
-    """Every bone gets a nonsense name."""
+def rename(built: Built, change: Callable[[str], str]) -> Built:
+    new = {old: change(old) for old in built.rig.names}
+    truth = {slot: tuple(new[b] for b in bones) for slot, bones in built.truth.items()}
+    return Built(replace(built.rig, names=tuple(new.values())), truth)
+
+
+def nonsense(built: Built, seed: int) -> Built:
+    """Every bone gets a name that says nothing."""
     rng = np.random.default_rng(seed)
     letters = list(string.ascii_lowercase)
-    new: dict[str, str] = {}
-    for old in built.rig.names:
-        word = "".join(rng.choice(letters, 7))
-        new[old] = f"{word}{len(new)}"
-    truth = {slot: tuple(new[b] for b in bones) for slot, bones in built.truth.items()}
-    return Built(replace(built.rig, names=tuple(new[n] for n in built.rig.names)), truth)
+    names = {n: "".join(rng.choice(letters, 7)) + str(i) for i, n in enumerate(built.rig.names)}
+    return rename(built, lambda n: names[n])
 
 
 def drop(built: Built, *slots: str) -> Built:
-    """Without the bones of these slots (and fingers' metacarpals with no finger left); their children move up."""
+    """Without the bones of these slots; their children move up."""
     rig = built.rig
     gone = {rig.index(b) for s in slots for b in built.truth.get(s, ())}
     keep = [i for i in range(len(rig.names)) if i not in gone]
@@ -395,42 +405,37 @@ def drop(built: Built, *slots: str) -> Built:
 
 
 def drop_below(built: Built, *slots: str) -> Built:
-    """Without these slots' bones and all that hangs on them."""
+    """Without these slots' bones, all that hangs on them, and metacarpals that carried nothing else."""
     rig = built.rig
     gone = {rig.index(b) for s in slots for b in built.truth.get(s, ())}
     gone |= {i for i in range(len(rig.names)) if gone & set(rig.ancestors(i))}
+    filled = {rig.index(b) for bones in built.truth.values() for b in bones}
+    gone |= {p for i in gone if (p := rig.parents[i]) not in filled and set(rig.children[p]) <= gone}
     names = {rig.names[i] for i in gone}
-    bones = [
-        (rig.names[i], rig.names[p] if (p := rig.parents[i]) >= 0 else "", rig.heads[i], rig.tails[i])
-        for i in range(len(rig.names))
-        if i not in gone
-    ]
-    return Built(_spec(bones, rig.name), {s: b for s, b in built.truth.items() if not names & set(b)})
+    bones = [bone for i, bone in enumerate(bones_of(rig)) if i not in gone]
+    return Built(from_bones(bones, rig.name), {s: b for s, b in built.truth.items() if not names & set(b)})
 
 
 def join(*rigs: RigSpec, apart: float = 2.0) -> RigSpec:
     """Several rigs in one armature, side by side, names numbered."""
-    bones: list[tuple[str, str, Array, Array]] = []
+    bones: list[Bone] = []
     for k, rig in enumerate(rigs):
         shift = np.array((apart * k, 0, 0))
-        names = [n if k == 0 else f"{n}_copy{k}" for n in rig.names]
-        bones += [
-            (names[i], names[p] if (p := rig.parents[i]) >= 0 else "", rig.heads[i] + shift, rig.tails[i] + shift)
-            for i in range(len(names))
-        ]
-    return _spec(bones, "joined")
+        end = f"_copy{k}" if k else ""
+        bones += [(n + end, p and p + end, head + shift, tail + shift) for n, p, head, tail in bones_of(rig)]
+    return from_bones(bones, "joined")
 
 
-EXTRAS = ("hair", "skirt", "tail", "weapon", "ik", "breast", "ends", "face")
+EXTRAS = (
+    "hair", "long hair", "skirt", "cape", "tail", "wings", "ears", "weapon", "ik", "breast", "face", "face rig",
+    "correctives", "ends",
+)  # fmt: skip
 
 
 def add_extras(built: Built, *kinds: str) -> Built:
     """Bones that belong to no slot, as characters have them. For a rig in its original place and size."""
     rig, truth = built.rig, built.truth
-    bones = [
-        (n, rig.names[p] if p >= 0 else "", rig.heads[i], rig.tails[i])
-        for i, (n, p) in enumerate(zip(rig.names, rig.parents, strict=True))
-    ]
+    bones = bones_of(rig)
 
     def strand(name: str, parent: str, start: Array, step: tuple[float, float, float], count: int) -> None:
         for k in range(count):
@@ -447,6 +452,28 @@ def add_extras(built: Built, *kinds: str) -> Built:
             for s in (-1, 1):
                 strand(f"zh{s}", head, head_of("head") + (0.08 * s, 0.05, 0.1), (0.03 * s, 0.01, -0.12), 5)
             strand("zhb", head, head_of("head") + (0, 0.09, 0.1), (0, 0.01, -0.1), 4)
+        elif kind == "long hair":
+            for s in (-1, 1):
+                strand(f"zl{s}", head, head_of("head") + (0.12 * s, 0.03, 0.15), (0.02 * s, 0.01, -0.16), 7)
+        elif kind == "cape":
+            for s in (-1, 0, 1):
+                strand(f"zc{s}", truth["spine"][-1], head_of("head") + (0.15 * s, 0.12, -0.1), (0, 0.02, -0.2), 5)
+        elif kind == "wings":
+            for s in (-1, 1):
+                strand(f"zv{s}", truth["spine"][-1], head_of("head") + (0.08 * s, 0.12, -0.2), (0.3 * s, 0.1, 0.05), 4)
+        elif kind == "ears":
+            for s in (-1, 1):
+                strand(f"zr{s}", head, head_of("head") + (0.05 * s, 0, 0.18), (0.02 * s, 0, 0.1), 3)
+        elif kind == "face rig":
+            strand("zf", head, head_of("head") + (0, -0.02, 0.02), (0, -0.01, 0.01), 1)
+            for k in range(24):
+                across, high = 0.07 * np.sin(2.4 * k), 0.02 + 0.006 * k
+                strand(f"zf{k}", "zf_0", head_of("head") + (across, -0.1, high), (0, -0.02, 0), 1)
+        elif kind == "correctives":
+            for slot, down in product(("forearm", "shin", "upper_arm", "thigh"), "lr"):
+                joint = f"{down}_{slot}"
+                if joint in truth:
+                    strand(f"zk{joint}", truth[joint][0], head_of(joint), (0, 0.05, 0.02), 1)
         elif kind == "skirt":
             for k in range(8):
                 a = 2 * np.pi * k / 8 + 0.2 * (k % 2)
@@ -465,7 +492,7 @@ def add_extras(built: Built, *kinds: str) -> Built:
                 strand(f"zp{side}", base, head_of(f"{side}_shin") + (0, -0.5, 0), (0, -0.1, 0), 1)
         elif kind == "breast":
             for s in (-1, 1):
-                strand(f"zb{s}", truth["spine"][-1], np.array((0.08 * s, -0.1, 1.3)), (0, -0.05, 0), 2)
+                strand(f"zb{s}", truth["spine"][-1], head_of("head") + (0.08 * s, -0.1, -0.2), (0, -0.05, 0), 2)
         elif kind == "face":
             for s in (-1, 1):
                 strand(f"ze{s}", head, head_of("head") + (0.03 * s, -0.09, 0.08), (0, -0.03, 0), 1)
@@ -474,12 +501,13 @@ def add_extras(built: Built, *kinds: str) -> Built:
             for i, n in enumerate(rig.names):
                 if not rig.children[i]:
                     bones.append((f"{n}_zend", n, rig.tails[i], rig.tails[i] + (rig.tails[i] - rig.heads[i])))
-    return Built(_spec(bones, rig.name), truth)
+    return Built(from_bones(bones, rig.name), truth)
 
 
-def _about(axis: Array, angle: float) -> Array:
-    k = np.cross(np.eye(3), axis)
-    return np.eye(3) + np.sin(angle) * k.T + (1 - np.cos(angle)) * (k.T @ k.T)
+def about(axis: Array, angle: float) -> Array:
+    """(3, 3) right-handed rotation about a unit axis (Rodrigues)."""
+    k = np.cross(np.eye(3), -axis).T
+    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k)
 
 
 def axis_rotations() -> list[Array]:
@@ -495,11 +523,19 @@ def axis_rotations() -> list[Array]:
     return out
 
 
+def place(built: Built, heads: Array, tails: Array) -> Built:
+    """The same bones elsewhere."""
+    rig = built.rig
+    return Built(from_points(list(rig.names), list(rig.parents), heads, tails, rig.name), built.truth)
+
+
 def vary(built: Built, seed: int = 0, *, proportions: float = 0.0, noise: float = 0.0, arms_down: float = 0.0,
-         rolls: bool = False, turn: Array | None = None, scale: float = 1.0, loose_tails: bool = False) -> Built:  # fmt: skip
+         rolls: bool = False, turn: Array | None = None, scale: float = 1.0, loose_tails: bool = False,
+         all_tails: bool = False) -> Built:  # fmt: skip
     """`proportions`: every bone longer or shorter by up to this share, both sides alike. `noise`: displacement of every
-    joint (standard deviation, metres), sides apart. `arms_down`: radians the arms are lowered from the T-pose.
-    `turn`: rotation of the whole. `loose_tails`: leaf bones point anywhere, as importers leave them."""
+    joint (standard deviation, share of the distance from its parent), sides apart. `arms_down`: radians the arms are
+    lowered from the T-pose. `turn`: rotation of the whole. `loose_tails`: leaf bones point anywhere, as importers leave
+    them; with `all_tails` every bone does."""
     rng = np.random.default_rng(seed)
     rig = built.rig
     count = len(rig.names)
@@ -509,23 +545,23 @@ def vary(built: Built, seed: int = 0, *, proportions: float = 0.0, noise: float 
     for i, p in enumerate(rig.parents):
         offset = rig.heads[i] - (rig.heads[p] if p >= 0 else 0)
         key = (abs(round(rig.heads[i, 0], 4)), *np.round(rig.heads[i, 1:], 4), len(rig.ancestors(i)))
-        factor = factors.setdefault(key, float(rng.uniform(1 - proportions, 1 + proportions)))
-        heads[i] = offset * factor + (heads[p] if p >= 0 else 0) + rng.normal(0, 1, 3) * noise
+        factor = factors.setdefault(key, float(rng.uniform(1 - proportions, 1 + proportions))) if proportions else 1.0
+        heads[i] = offset * factor + (heads[p] if p >= 0 else 0) + rng.normal(0, 1, 3) * noise * np.linalg.norm(offset)
         tails[i] = heads[i] + (rig.tails[i] - rig.heads[i]) * factor
     if arms_down:
         for side, sign in (("l", 1.0), ("r", -1.0)):
             if f"{side}_upper_arm" in built.truth:
                 top = rig.index(built.truth[f"{side}_upper_arm"][0])
-                turn_arm = _about(np.array((0, 1.0, 0)), arms_down * sign)
+                turn_arm = about(np.array((0, 1.0, 0)), arms_down * sign)
                 under = [i for i in range(count) if i == top or top in rig.ancestors(i)]
                 pivot = heads[top].copy()
                 heads[under] = (heads[under] - pivot) @ turn_arm.T + pivot
                 tails[under] = (tails[under] - pivot) @ turn_arm.T + pivot
     for i, c in linked.items():
         tails[i] = heads[c]
-    if loose_tails:
+    if loose_tails or all_tails:
         for i in range(count):
-            if not rig.children[i]:
+            if all_tails or not rig.children[i]:
                 away = rng.normal(0, 1, 3)
                 tails[i] = heads[i] + away / np.linalg.norm(away) * max(rig.lengths[i], 1e-3)
     if turn is not None:

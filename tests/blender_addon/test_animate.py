@@ -73,6 +73,54 @@ def test_the_camera_sees_joints_where_the_footage_has_them(tmp_path: Path) -> No
         assert np.allclose([x * 640, (1 - y) * 480], pixel, atol=0.1)
 
 
+@pytest.mark.parametrize("zooms", [False, True])
+def test_a_moving_camera_is_keyed_and_sees_every_frame_as_it_was(tmp_path: Path, zooms: bool) -> None:
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    made = write_take(tmp_path / "still.take.npz", frames=30, fps=30)
+    with np.load(tmp_path / "still.take.npz") as z:
+        arrays = dict(z)
+    # It circles the walker by more than a turn, so that its quaternion changes sign, and rolls.
+    frames = np.arange(-2, 31, dtype=np.int32)
+    angle = frames * 0.25
+    place = np.stack([4 * np.sin(angle), 2 - 4 * np.cos(angle), 1 + 0.05 * frames], -1)
+    forward = np.array([0.5, 2, 0.9]) - place
+    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
+    right = np.cross(forward, [0.1, 0, 1.0])
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    R = np.stack([right, np.cross(forward, right), forward], 1)
+    arrays |= {"camera/R": R, "camera/t": -(R @ place[..., None])[..., 0], "camera/frames": frames}
+    if zooms:
+        arrays["camera/focal"] = 500.0 + 10 * frames
+    np.savez(tmp_path / "a.take.npz", **arrays)
+    animate(tmp_path / "a.take.npz", tmp_path / "a.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    take, scene = read_take(tmp_path / "a.take.npz"), bpy.context.scene
+    pixels = take.project(made["joints"], np.arange(30, dtype=np.int32))
+    for frame in range(30):
+        scene.frame_set(frame + 1)
+        for joint, pixel in zip(made["joints"][frame], pixels[frame], strict=True):
+            x, y, _ = world_to_camera_view(scene, scene.camera, Vector(joint))
+            assert np.allclose([x * 640, (1 - y) * 480], pixel, atol=1.0), frame
+            # A pixel where it was computed by hand, too.
+            seen = R[frame + 2] @ (joint - place[frame + 2])
+            focal = 500.0 + 10 * frame if zooms else 700.0
+            assert np.allclose(seen[:2] / seen[2] * focal + [320, 240], pixel, atol=1e-6)
+        scene.frame_set(frame + 1, subframe=0.5)  # between keys it does not flip
+        assert (scene.camera.matrix_world.translation - Vector(place[frame + 2])).length < 1.2
+
+
+def test_a_camera_path_of_another_length_is_refused(tmp_path: Path) -> None:
+    write_take(tmp_path / "a.take.npz")
+    with np.load(tmp_path / "a.take.npz") as z:
+        arrays = dict(z)
+    arrays["camera/frames"] = np.arange(12, dtype=np.int32)
+    np.savez(tmp_path / "b.take.npz", **arrays)
+    with pytest.raises(TakeError, match="camera/R"):
+        read_take(tmp_path / "b.take.npz")
+
+
 def test_footage_lies_behind_the_camera(tmp_path: Path) -> None:
     demo = Path(__file__).parents[2] / "lifter" / "demo" / "demo.mp4"
     write_take(tmp_path / "a.take.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,44 @@ def test_no_skate(name: str, factor: float) -> None:
     drop = free.pose.head(pelvis) - held.pose.head(pelvis)
     print(f"  pelvis lowered by at most {1000 * drop[:, 2].max():.0f} mm")
     assert drop[:, 2].min() > -1e-9 and drop[:, 2].max() < 0.12 * factor
+
+
+def raised(take: TakeFile, metres: float) -> TakeFile:
+    person = replace(take.people[0], joints_world=take.people[0].joints_world + np.float32([0, 0, metres]))
+    return replace(take, people=(person,))
+
+
+@pytest.mark.parametrize("thickness", [-0.02, 0.015])
+def test_soles_of_any_thickness(thickness: float) -> None:
+    """Whether the take's floor is the ground or the height of the feet's joints, the character stands on its own."""
+    wanted, got = (read_motion(t, t.people[0]) for t in (demo(), raised(demo(), thickness)))
+    assert np.abs(wanted.hips - got.hips).max() < 1e-5
+    built = build("mixamo")
+    free = retarget(got, built.rig, Mapping(built.truth, {}, "file"), RetargetSettings(foot_lock=False))
+    flat = (got.contact[:, :2] > 0.5).all(1)
+    foot = built.rig.index(built.truth["l_foot"][0])
+    floats = (free.pose.head(foot) - built.rig.heads[foot])[flat, 2]
+    assert abs(floats.mean()) < 0.005, floats
+
+
+def test_a_performance_on_a_platform_stays_up_there() -> None:
+    wanted, got = (read_motion(t, t.people[0]) for t in (demo(), raised(demo(), 0.4)))
+    assert (got.hips - wanted.hips)[:, 2].min() > 0.39
+
+
+def test_swinging_legs_do_not_snap_straight() -> None:
+    """The hips are too high for the next stance: until they come down to it, the foot that swings comes short."""
+    built = build("mixamo")
+    motion = read_motion(demo(), demo().people[0])
+    motion = replace(motion, hips=motion.hips + [0, 0, 0.03])
+    mapping = Mapping(built.truth, {}, "file")
+    free = retarget(motion, built.rig, mapping, RetargetSettings(foot_lock=False))
+    held = retarget(motion, built.rig, mapping)
+    for i, side in enumerate("lr"):
+        thigh, shin, foot = (built.rig.index(built.truth[f"{side}_{p}"][0]) for p in ("thigh", "shin", "foot"))
+        rest = built.rig.heads
+        length = np.linalg.norm(rest[shin] - rest[thigh]) + np.linalg.norm(rest[foot] - rest[shin])
+        reach, before = (np.linalg.norm(r.pose.head(foot) - r.pose.head(thigh), axis=-1) / length for r in (held, free))
+        swings = ~held.contact[:, i]
+        assert swings.sum() > 20
+        assert (reach[swings] < np.maximum(before[swings], 0.999)).all()

@@ -1,4 +1,4 @@
-"""What put_on_rig does to the file: roots, rates, modes, actions, NLA, undo; what it leaves alone; bad rigs."""
+"""What put_on_rig does to the file: roots, rates, modes, actions, NLA; what it leaves alone; bad rigs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from blender_addon.retarget.blender.apply import KeySettings, Report, put_on_rig
-from blender_addon.retarget.blender.operator import CLASSES
 from blender_addon.retarget.blender.read_rig import read_rig
 from blender_addon.retarget.mapping import Mapping
 from blender_addon.retarget.rig import RigError, RigSpec
@@ -251,27 +250,6 @@ def test_the_rig_is_not_edited() -> None:
         assert np.array_equal(getattr(before, name), getattr(after, name)), name
 
 
-def test_undo_is_one_step(tmp_path: Path) -> None:
-    armature = build_armature(BUILT.rig)
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-    try:
-        bpy.context.preferences.edit.use_global_undo = True
-        bpy.ops.ed.undo_push(message="before")
-        bpy.context.view_layer.objects.active = armature
-        write_take(tmp_path / "walk.take.npz", frames=30)
-        done = bpy.ops.motionlift.retarget("EXEC_DEFAULT", True, take=str(tmp_path / "walk.take.npz"))
-        assert done == {"FINISHED"}
-        assert "walk" in bpy.data.actions
-        bpy.ops.ed.undo()
-        assert "walk" not in bpy.data.actions
-        bpy.ops.ed.redo()
-        assert "walk" in bpy.data.actions
-    finally:
-        for each in CLASSES:
-            bpy.utils.unregister_class(each)
-
-
 def library(tmp_path: Path) -> Path:
     armature = build_armature(BUILT.rig)
     collection = bpy.data.collections.new("hero")
@@ -332,6 +310,18 @@ def test_no_such_person() -> None:
     armature = build_armature(BUILT.rig)
     with pytest.raises(TakeError, match="no person 3"):
         put_on_rig(smooth_take(), armature, mapping=MAPPING, person=2)
+
+
+def test_no_bones_in_common(tmp_path: Path) -> None:
+    """A preset or a mapping file of another rig: nothing is keyed."""
+    armature = build_armature(BUILT.rig)
+    file = tmp_path / "hero.toml"
+    file.write_text('[bones]\npelvis = "mixamorig:Hips"\nhead = "mixamorig:Head"\n', encoding="utf-8")
+    for mapping in ("mixamo", file, str(file)):
+        with pytest.raises(RigError, match="no bones in common"):
+            put_on_rig(smooth_take(), armature, mapping=mapping)
+    assert armature.animation_data is None
+    assert not bpy.data.actions
 
 
 def test_constraints_cycles_drivers_and_locks_are_told() -> None:

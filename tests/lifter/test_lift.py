@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from lifter.checkpoint import Checkpoint, load_checkpoint
 from lifter.errors import MotionliftError
 from lifter.lift import lift
 from lifter.rotation import quat_to_matrix
-from lifter.skeleton import Skeleton, layout_keypoints, load_layouts
+from lifter.skeleton import Skeleton, layout_keypoints, load_layouts, load_skeleton
+from lifter.solve import check_solvable
 
 LENS = make_lens(1280, 720, focal=1000)
 UPRIGHT = quat_to_matrix(np.array([0.5**0.5, 0.5**0.5, 0, 0]))  # scene axes to a level camera's: Z up to Y down
@@ -131,3 +133,18 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"not a network")
     with pytest.raises(MotionliftError, match="damaged"):
         load_checkpoint(str(tmp_path / "x.onnx"))
+
+
+def test_checkpoint_of_another_skeleton(tmp_path: Path) -> None:
+    """A network for 33 joints that is labelled with a skeleton of 17; and a skeleton without bones."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(str(load_checkpoint("body").path))
+    (entry,) = [p for p in model.metadata_props if p.key == "motionlift"]
+    header = json.loads(entry.value)
+    entry.value = json.dumps({**header, "skeleton": load_skeleton("h36m").to_dict()})
+    onnx.save(model, str(tmp_path / "odd.onnx"))
+    with pytest.raises(MotionliftError, match=r"33 joints.*has 17"):
+        load_checkpoint(str(tmp_path / "odd.onnx"))
+    check_solvable(load_skeleton("body"))
+    with pytest.raises(MotionliftError, match="no bones at"):
+        check_solvable(load_skeleton("h36m"))

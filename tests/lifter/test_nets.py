@@ -179,6 +179,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         assert p.grad is not None and torch.isfinite(p.grad).all() and p.grad.abs().max() > 0, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_it_learns_one_batch_by_heart(name: str) -> None:
     """A tenth of the loss within a short loop."""
@@ -366,3 +367,14 @@ def test_the_order_of_joints_is_put_back() -> None:
     nets[1].load_state_dict(nets[0].state_dict())
     with torch.no_grad():
         assert torch.allclose(nets[0](motion(1, 4, 33)), nets[1](motion(1, 4, 33)), atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 12])
+def test_dilated_convolution_over_frames_is_that_of_torch(frames: int) -> None:
+    from lifter.nets.ssr_stf import OverFrames
+
+    torch.manual_seed(0)
+    layer = OverFrames(8, 7, 3)
+    x = torch.randn(2, frames, 5, 8)
+    expected = layer.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    assert torch.allclose(layer(x, None), expected, atol=1e-5)

@@ -5,7 +5,15 @@ import pytest
 
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton
-from lifter.solve import bend_limbs, forward_kinematics, rigid_fit, solve_offsets, solve_rotations, standing_height
+from lifter.solve import (
+    bend_limbs,
+    forward_kinematics,
+    rigid_fit,
+    sole_heights,
+    solve_offsets,
+    solve_rotations,
+    standing_height,
+)
 
 Moving = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -100,6 +108,22 @@ def test_a_squat_whose_legs_seem_short_bends_its_knees(body: Skeleton, moving: M
         assert (knee[:, 1] < hip[:, 1] - 0.2).all()  # forwards
 
 
+def test_an_arm_that_grows_longer_than_its_bones_does_not_snap_straight(body: Skeleton, moving: Moving) -> None:
+    """Seen a little too short at first and too long at last, bent by the same 30 degrees all the while."""
+    _, offsets, _ = moving
+    shoulder, elbow, wrist = (body.joint(f"l_{n}") for n in ("shoulder", "elbow", "wrist"))
+    joints = np.tile(body.rest.astype(np.float64), (60, 1, 1))
+    upper, lower = (np.linalg.norm(offsets[j]) for j in (elbow, wrist))
+    size = np.linspace(0.98, 1.08, 60)[:, None]
+    joints[:, elbow] = joints[:, shoulder] + size * [upper, 0, 0]
+    joints[:, wrist] = joints[:, elbow] + size * lower * np.array([np.cos(np.pi / 6), -np.sin(np.pi / 6), 0])
+    bent = bend_limbs(body, joints, solve_rotations(body, joints, 30), offsets)
+    u, v = bent[:, elbow] - bent[:, shoulder], bent[:, wrist] - bent[:, elbow]
+    bend = np.degrees(np.arccos((u * v).sum(-1) / np.linalg.norm(u, axis=-1) / np.linalg.norm(v, axis=-1)))
+    assert np.abs(np.diff(bend)).max() < 3
+    assert bend.min() > 29 and bend.max() < 45
+
+
 def test_rigid_fit_is_a_rotation_even_for_mirrored_points() -> None:
     points = np.random.default_rng(0).normal(size=(5, 3))
     r = rigid_fit(points, (points * [-1, 1, 1])[None])
@@ -107,4 +131,14 @@ def test_rigid_fit_is_a_rotation_even_for_mirrored_points() -> None:
 
 
 def test_standing_height(body: Skeleton, moving: Moving) -> None:
-    assert standing_height(body, moving[1]) == pytest.approx(np.ptp(body.rest[:, 2]), abs=1e-6)
+    """From the ground, on which soles stand that lie below all joints."""
+    assert np.ptp(body.rest[:, 2]) == pytest.approx(1.682)
+    assert standing_height(body, moving[1]) == pytest.approx(1.70, abs=1e-6)
+    assert standing_height(body, 0.5 * moving[1]) == pytest.approx(0.85, abs=1e-6)
+
+
+def test_sole_heights(body: Skeleton) -> None:
+    """Heels and toes lie inside the foot: 25 and 18 mm above the ground for somebody of the rest pose's size."""
+    assert sole_heights(body, body.rest_offsets, ["l_heel", "l_toe"]) == pytest.approx([0.025, 0.018], abs=1e-6)
+    assert sole_heights(body, 2 * body.rest_offsets, ["r_heel", "r_toe"]) == pytest.approx([0.05, 0.036], abs=1e-6)
+    assert sole_heights(body, body.rest_offsets, []).shape == (0,)

@@ -35,6 +35,8 @@ def make_take(skeleton: Skeleton, frames: int = 5) -> Take:
         joints_world=values(frames, j, 3),
         rotations=np.tile(np.array([1, 0, 0, 0], np.float32), (frames, b, 1)),
         offsets=values(j, 3),
+        stands=values(frames, 4) > 0.5,
+        outlier=values(frames, j) > 0.5,
     )
     header = {
         "version": VERSION,
@@ -75,8 +77,10 @@ def test_a_truncated_take_is_refused(body: Skeleton, tmp_path: Path, share: floa
 
 def test_a_flipped_byte_is_found(body: Skeleton, tmp_path: Path) -> None:
     path = save_take(make_take(body), tmp_path / "a.take.npz")
+    with zipfile.ZipFile(path) as archive:
+        inside = archive.getinfo("people/0/lifted.npy").header_offset + 200
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    data[inside] ^= 0xFF
     path.write_bytes(bytes(data))
     with pytest.raises(MotionliftError, match="damaged"):
         load_take(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,73 +8,186 @@ import pytest
 
 from lifter.errors import MotionliftError
 from lifter.rotation import quat_to_matrix
-from lifter.skeleton import Skeleton
-from lifter.solve import forward_kinematics
-from training.data.bvh import bvh_kinematics, read_bvh
-from training.data.mocap import load_map, read_motion
+from lifter.skeleton import Skeleton, load_skeleton
+from tests.conftest import swinging
+from tests.training.bvh_files import SCENE_TO_Y_UP, bvh_text
+from training.data.bvh import captured_bvh, parse_bvh
+from training.data.mocap import MAPS, Captured, JointMap, Size, load_map, transfer
 
-SMALL = """HIERARCHY
-ROOT Hips
-{
-  OFFSET 0 0 0
-  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
-  JOINT Spine
-  {
-    OFFSET 0 10 0
-    CHANNELS 3 Zrotation Xrotation Yrotation
-    End Site
-    {
-      OFFSET 0 5 0
+MIXAMO = {
+    "pelvis": "Hips", "spine": "Spine", "chest": "Spine2", "neck": "Neck", "head": "Head", "clavicle": "Shoulder",
+    "upper_arm": "Arm", "forearm": "ForeArm", "hand": "Hand", "thigh": "UpLeg", "shin": "Leg", "foot": "Foot",
+}  # fmt: skip
+
+
+def mixamo_bvh(body: Skeleton, rotations: np.ndarray, prefix: str, scale: float = 1.0) -> bytes:
+    """A rig of Mixamo's names and our proportions, whose bones turn by (T, B, 3, 3)."""
+    side = {"l_": "Left", "r_": "Right"}
+    names = [
+        prefix + side.get(b.name[:2], "") + MIXAMO[b.name.removeprefix("l_").removeprefix("r_")] for b in body.bones
+    ]
+    heads = np.array([body.rest[body.joint(b.head)] for b in body.bones], float)
+    parents = body.bone_parents
+    offsets = np.array([heads[i] - heads[p] if p >= 0 else np.zeros(3) for i, p in enumerate(parents)])
+    tips = {
+        "Head": "head_top",
+        "LeftFoot": "l_toe",
+        "RightFoot": "r_toe",
+        "LeftHand": "l_index",
+        "RightHand": "r_index",
     }
-  }
+    ends = {
+        prefix + n: SCENE_TO_Y_UP @ (body.rest[body.joint(t)] - heads[names.index(prefix + n)]) * 100 * scale
+        for n, t in tips.items()
+    }
+    root = np.tile(heads[0], (len(rotations), 1)) * scale
+    axes = SCENE_TO_Y_UP
+    return bvh_text(
+        names, parents, offsets @ axes.T * 100 * scale, axes @ rotations @ axes.T, root @ axes.T * 100, ends
+    ).encode()
+
+
+@pytest.mark.parametrize("prefix", ["mixamorig:", "mixamorig_", "mixamorig", ""])
+def test_mixamos_rotations_come_back_as_they_were(body: Skeleton, prefix: str) -> None:
+    joint_map, rotations = load_map("mixamo"), swinging(body, 12)
+    bvh = parse_bvh(mixamo_bvh(body, rotations, prefix), "x")
+    arrays = transfer(captured_bvh(bvh, 0.01, joint_map, "x"), joint_map, body)
+    assert np.allclose(quat_to_matrix(arrays["rotations"]), rotations, atol=1e-5)
+    # On the floor, and where the body's own kinematics put them.
+    offsets = arrays["joints"] - arrays["joints"][:, :1]
+    assert np.allclose(arrays["root"], arrays["joints"][:, 0]) and offsets.shape == (12, 33, 3)
+    assert np.allclose(
+        np.linalg.norm(offsets[:, body.joint("l_hip")], axis=-1), np.linalg.norm(body.rest_offsets[body.joint("l_hip")])
+    )
+    lowest = arrays["joints"][:, [body.joint(n) for n in ("l_heel", "l_toe", "r_heel", "r_toe")], 2].min(1)
+    assert np.percentile(lowest, 10) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_performers_size_is_taken_off_the_path(body: Skeleton) -> None:
+    joint_map, rotations = load_map("mixamo"), np.tile(np.eye(3), (3, len(body.bones), 1, 1))
+    small = transfer(
+        captured_bvh(parse_bvh(mixamo_bvh(body, rotations, "", 0.5), "x"), 0.01, joint_map, "x"), joint_map, body
+    )
+    assert np.allclose(small["root"][:, 2] - small["joints"][:, body.joint("l_ankle"), 2], 0.845, atol=1e-3)
+
+
+def test_the_same_map_serves_a_skeleton_without_bones(body: Skeleton) -> None:
+    h36m, joint_map, rotations = load_skeleton("h36m"), load_map("mixamo"), swinging(body, 6)
+    bvh = parse_bvh(mixamo_bvh(body, rotations, "mixamorig:").replace(b"Spine2", b"Spine1"), "x")
+    joint_map = replace(joint_map, joints=joint_map.joints | {"head_top": {"end:Head": 1}})
+    arrays = transfer(captured_bvh(bvh, 0.01, joint_map, "x"), joint_map, h36m)
+    assert set(arrays) == {"joints", "up"} and arrays["joints"].shape == (6, 17, 3)
+    full = transfer(
+        captured_bvh(parse_bvh(mixamo_bvh(body, rotations, ""), "x"), 0.01, load_map("mixamo"), "x"),
+        load_map("mixamo"),
+        body,
+    )
+    for name in ("r_ankle", "l_wrist", "head_top"):
+        ours, theirs = (
+            a["joints"][:, s.joint(name)] - a["joints"][:, s.joint("pelvis")] for a, s in ((full, body), (arrays, h36m))
+        )
+        assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def captured(positions: np.ndarray, **more) -> Captured:
+    names = tuple("abcd"[: positions.shape[1]])
+    return Captured("take.bvh", 50.0, names, positions, more.get("turns"), more.get("ends", {}), more.get("why", ""))
+
+
+POINTS = load_skeleton("h36m")
+
+
+def three_points() -> Skeleton:
+    return replace(POINTS, joint_names=("x", "y", "z"), parents=(-1, 0, 1), rest=POINTS.rest[:3], markers=(False,) * 3)
+
+
+def test_places_between_and_beyond_joints_and_end_sites() -> None:
+    rng = np.random.default_rng(0)
+    positions, end = rng.normal(size=(4, 3, 3)), rng.normal(size=(4, 3))
+    joint_map = JointMap(joints={"x": {"a": 1}, "y": {"a": 2, "b": -1}, "z": {"end:c": 1}})
+    joints = transfer(captured(positions, ends={"c": end}), joint_map, three_points())["joints"]
+    assert np.allclose(joints[:, 0], positions[:, 0]) and np.allclose(joints[:, 2], end)
+    assert np.allclose(joints[:, 1], 2 * positions[:, 0] - positions[:, 1])
+
+
+NOWHERE = {
+    r"lacks z of skeleton": {"x": {"a": 1}, "y": {"b": 1}},
+    r"take\.bvh: no joint 'e'.*The file has a, b, c": {"x": {"a": 1}, "y": {"b": 1}, "z": {"e": 1}},
+    r"take\.bvh: joint 'a' has no End Site": {"x": {"a": 1}, "y": {"b": 1}, "z": {"end:a": 1}},
 }
-MOTION
-Frames: 2
-Frame Time: 0.05
-0 1 0 0 0 0 0 0 0
-0 1 0 90 0 0 0 90 0
-"""
 
 
-def test_bvh_by_hand(tmp_path: Path) -> None:
-    (tmp_path / "a.bvh").write_text(SMALL)
-    bvh = read_bvh(tmp_path / "a.bvh")
-    positions, rotations = bvh_kinematics(bvh)
-    assert bvh.names == ("Hips", "Spine") and bvh.fps == pytest.approx(20)
-    assert np.allclose(positions[0], [[0, 1, 0], [0, 11, 0]])
-    # A quarter turn about Z brings +Y to -X; the spine then turns about the hips' own X, which points to +Y.
-    assert np.allclose(positions[1], [[0, 1, 0], [-10, 1, 0]])
-    assert np.allclose(rotations[1, 1] @ bvh.ends["Spine"], [0, 0, 5])
+@pytest.mark.parametrize("message", NOWHERE)
+def test_a_map_that_does_not_fit_the_file_or_the_skeleton(message: str) -> None:
+    with pytest.raises(MotionliftError, match=message):
+        transfer(captured(np.zeros((4, 3, 3))), JointMap(joints=NOWHERE[message], path="my.toml"), three_points())
 
 
-BAD = ("", "HIERARCHY\nMOTION\n", SMALL.replace("0.05", "0"), SMALL.split("Frame Time")[0], SMALL.replace("90", "nan"))
+def test_places_may_be_written_in_three_ways(tmp_path: Path) -> None:
+    text = '[joints]\nx = "a"\ny = ["a", "end:b"]\nz = { a = 1.5, b = -0.5 }'
+    (tmp_path / "my.toml").write_text(text)
+    joints = load_map("my.toml", tmp_path).joints
+    assert joints == {"x": {"a": 1}, "y": {"a": 0.5, "end:b": 0.5}, "z": {"a": 1.5, "b": -0.5}}
 
 
-@pytest.mark.parametrize("text", BAD)
-def test_bad_bvh(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.bvh").write_text(text)
-    with pytest.raises(MotionliftError, match=r"a\.bvh"):
-        read_bvh(tmp_path / "a.bvh")
+def test_positions_that_a_file_does_not_say() -> None:
+    positions = np.zeros((4, 3, 3))
+    positions[:, 1] = np.nan
+    joint_map = JointMap(joints={"x": {"a": 1}, "y": {"b": 1}, "z": {"c": 1}})
+    with pytest.raises(MotionliftError, match=r"does not say where b is\. Get a body model"):
+        transfer(captured(positions, why="Get a body model"), joint_map, three_points())
 
 
-def test_unknown_source() -> None:
-    with pytest.raises(MotionliftError, match="cmu_mb"):
-        load_map("nothing")
+WRONG_MAPS = {
+    r"unknown key 'bone'.*'bones'": 'bone = { pelvis = "Hips" }',
+    r"no bone 'l_tigh'.*Did you mean 'l_thigh'": '[bones]\nl_tigh = "LeftUpLeg"',
+    r"a list of 2": '[aim]\nl_thigh = ["LeftUpLeg"]',
+    r"size: .* no joint 'l_hop'": '[bones]\npelvis = "a"\n[size]\ntheirs = ["a", "b"]\nours = ["l_hop", "l_knee"]',
+    "cannot be read as TOML": "bones",
+    "joints.z: weights sum to 1.5": "[joints]\nz = { a = 1.0, b = 0.5 }",
+}
+
+
+@pytest.mark.parametrize("message", WRONG_MAPS)
+def test_wrong_maps_are_named(tmp_path: Path, body: Skeleton, message: str) -> None:
+    (tmp_path / "my.toml").write_text(WRONG_MAPS[message])
+    with pytest.raises(MotionliftError, match=rf"my\.toml.*{message}"):
+        transfer(captured(np.zeros((4, 3, 3))), load_map("my.toml", tmp_path), body)
+
+
+def test_unknown_maps_are_refused_with_the_nearest_name() -> None:
+    with pytest.raises(MotionliftError, match=r"Did you mean 'mixamo'\? Known: accad, cmu"):
+        load_map("mixamoo")
+
+
+def test_positions_alone_turn_no_bones(body: Skeleton) -> None:
+    with pytest.raises(MotionliftError, match="no rotations"):
+        transfer(captured(np.zeros((4, 3, 3))), JointMap(bones={"pelvis": "a"}, size=Size(("a",), ("pelvis",))), body)
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in MAPS.glob("*.toml")))
+def test_every_map_says_its_unit_and_what_turns_each_bone(body: Skeleton, name: str) -> None:
+    joint_map = load_map(name)
+    assert joint_map.unit_m
+    assert set(POINTS.joint_names) - set(joint_map.joints) <= {"head_top"}
+    still = [b.name for b in body.bones if b.name not in joint_map.bones and b.name not in joint_map.aim]
+    assert all(n.endswith("hand") for n in still)  # as the forearm
 
 
 @pytest.mark.parametrize("source", ["accad", "cmu_mb", "cmu_daz", "cmu_c3s2s", "mhad"])
-def test_real_recordings_stand_on_their_feet(shared: Path, tmp_path: Path, body: Skeleton, source: str) -> None:
+def test_real_recordings_stand_on_their_feet(shared: Path, body: Skeleton, source: str) -> None:
     import json
     import tarfile
 
     folder = shared / "data" / "mocap"
     record = next(m for m in json.loads((folder / "manifest.json").read_text()) if m["source"] == source)
     with tarfile.open(folder / f"{source}.tar.xz") as archive:
-        archive.extract(record["file"], tmp_path, filter="data")
-    bvh = read_bvh(tmp_path / record["file"])
-    motion = read_motion(bvh, load_map(source), record["unit_m"], body, "x", source, "x")
-    rotations = quat_to_matrix(motion.rotations)
-    joints = forward_kinematics(body, rotations, body.rest_offsets) + motion.root[:, None]
+        file = archive.extractfile(record["file"])
+        assert file
+        bvh = parse_bvh(file.read(), record["file"])
+    joint_map = load_map(source)
+    assert joint_map.unit_m == record["unit_m"]
+    joints = transfer(captured_bvh(bvh, record["unit_m"], joint_map, source), joint_map, body)["joints"]
     assert np.isfinite(joints).all()
     assert 1.3 < np.median(np.ptp(joints[..., 2], axis=1)) < 1.9  # upright, Z up
     assert abs(np.percentile(joints[..., 2].min(1), 10)) < 0.05  # on the floor
@@ -81,3 +195,10 @@ def test_real_recordings_stand_on_their_feet(shared: Path, tmp_path: Path, body:
     ahead = np.cross(left, [0, 0, 1.0])
     toes = joints[:, body.joint("l_toe")] - joints[:, body.joint("l_heel")]
     assert np.median((ahead * toes).sum(-1)) > 0  # toes point ahead
+    if "head_top" not in joint_map.joints:
+        with pytest.raises(MotionliftError, match=r"lacks head_top"):
+            transfer(captured_bvh(bvh, record["unit_m"], joint_map, source), joint_map, POINTS)
+        return
+    # A skeleton without bones gets the performer's own joints, which are of a similar size.
+    h36m = transfer(captured_bvh(bvh, record["unit_m"], joint_map, source), joint_map, POINTS)["joints"]
+    assert 1.2 < np.median(np.ptp(h36m[..., 2], axis=1)) < 2.1

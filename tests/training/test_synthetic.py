@@ -7,16 +7,10 @@ torch = pytest.importorskip("torch")
 
 from lifter.metrics import compare, procrustes  # noqa: E402
 from lifter.rotation import quat_to_matrix  # noqa: E402
-from lifter.skeleton import Skeleton, layout_keypoints  # noqa: E402
-from training.synthetic import (  # noqa: E402
-    film,
-    mirror_motion,
-    pose_people,
-    quaternions_to_matrices,
-    random_cameras,
-    random_people,
-    wander,
-)
+from lifter.skeleton import Skeleton, layout_keypoints, load_skeleton  # noqa: E402
+from tests.training.test_prepare import hand, upper  # noqa: E402
+from training.bodies import mirror_motion  # noqa: E402
+from training.synthetic import film, random_directions, random_shots, wrong_lens  # noqa: E402
 
 
 def still(body: Skeleton, batch: int = 16, frames: int = 12) -> tuple:
@@ -25,28 +19,49 @@ def still(body: Skeleton, batch: int = 16, frames: int = 12) -> tuple:
     return q, torch.zeros(batch, frames, 3), torch.ones(batch, frames, 4)
 
 
-def test_people_differ_but_are_of_one_height_and_symmetric(body: Skeleton) -> None:
-    offsets = random_people(body, 50, torch.Generator().manual_seed(0))
-    identity = torch.eye(3).expand(50, 1, len(body.bones), 3, 3)
-    joints = pose_people(body, identity, offsets)[:, 0]
-    height = joints[:, body.joint("head_top"), 2] - joints[:, body.joint("l_heel"), 2]
-    assert height.std() < 1e-5
-    assert offsets.std(0)[body.joint("l_knee")].norm() > 0.005
-    assert torch.allclose(joints[:, body.mirror.tolist()] * torch.tensor([-1.0, 1, 1]), joints, atol=1e-6)
-
-
 def test_the_same_seed_gives_the_same_footage(body: Skeleton) -> None:
     a, b = (film(body, *still(body), torch.Generator().manual_seed(3)) for _ in range(2))
     assert all(torch.equal(getattr(a, k), getattr(b, k)) for k in ("rays", "score", "size", "joints", "down"))
 
 
-def test_cameras_look_at_the_person(body: Skeleton) -> None:
-    rotation, distance = random_cameras(200, torch.Generator().manual_seed(0))
-    assert torch.allclose(rotation @ rotation.mT, torch.eye(3), atol=1e-5)
-    assert torch.allclose(torch.linalg.det(rotation), torch.ones(200), atol=1e-4)
-    assert (distance > 1.5).all()
-    # In most shots up in the scene is up in the picture.
-    assert (rotation[:, 1, 2] < -0.7).float().mean() > 0.7
+def test_cameras_stand_on_all_sides_and_mostly_upright() -> None:
+    turn = random_directions(2000, torch.Generator().manual_seed(0))
+    assert torch.allclose(turn @ turn.mT, torch.eye(3), atol=1e-5)
+    assert torch.allclose(torch.linalg.det(turn), torch.ones(2000), atol=1e-4)
+    # In most shots up in the scene is up in the picture; some look from far above, some are rolled.
+    assert 0.8 < (turn[:, 1, 2] < -0.7).float().mean() < 0.97
+    elevation, yaw = -turn[:, 2, 2].asin(), torch.atan2(turn[:, 2, 1], turn[:, 2, 0])
+    assert (elevation > 0.6).float().mean() > 0.05 and (elevation < -0.1).float().mean() > 0.05
+    assert all((yaw > a).float().mean() == pytest.approx((np.pi - a) / (2 * np.pi), abs=0.05) for a in (-2, 0, 2))
+    roll = torch.atan2(turn[:, 0, 2], -turn[:, 1, 2])
+    assert 0.02 < (roll.abs() > np.radians(20)).float().mean() < 0.2
+
+
+def test_shots_have_lenses_formats_and_distances_of_all_kinds() -> None:
+    still_path = torch.zeros(4000, 3, 3)
+    shots = random_shots(still_path, 1.7, torch.Generator().manual_seed(0))
+    fov = 2 * shots.half.amax(-1).atan().rad2deg()
+    assert fov.min() >= 28 - 1e-3 and fov.max() <= 84 + 1e-3 and (fov > 60).float().mean() > 0.2
+    wide = shots.half[:, 0] > shots.half[:, 1]
+    assert 0.45 < wide.float().mean() < 0.65 and (shots.half[:, 0] < shots.half[:, 1]).float().mean() > 0.25
+    share = 1.7 / (2 * shots.half[:, 1] * shots.distance)
+    assert share.min() > 0.2 and (share > 1.15).float().mean() > 0.05 and 0.5 < share.median() < 0.75
+    assert shots.distance.min() >= 1.3 and shots.distance.max() <= 25
+    assert (shots.distance < 2.5).float().mean() > 0.08 and (shots.distance > 8).float().mean() > 0.08
+    # The body is in the picture, and not always in its middle.
+    at = torch.einsum("bij,j->bi", shots.off, torch.tensor([0, 0, 1.0]))
+    at = (at[:, :2] / at[:, 2:]).abs() / shots.half
+    assert at.max() < 0.61 and (at[:, 0] > 0.3).float().mean() > 0.2
+
+
+def test_most_cameras_keep_somebody_who_walks_off_in_the_picture() -> None:
+    path = torch.linspace(-4, 4, 30)[None, :, None] * torch.tensor([1.0, 0, 0])
+    shots = random_shots(path.expand(1000, -1, -1), 1.7, torch.Generator().manual_seed(0))
+    seen = torch.einsum("bij,btj->bti", shots.turn, path.expand(1000, -1, -1))
+    seen[..., 2] += shots.distance[:, None]
+    seen = torch.einsum("bij,btj->bti", shots.off, seen)
+    inside = ((seen[..., :2] / seen[..., 2:]).abs() < shots.half[:, None]).all(-1) & (seen[..., 2] > 0)
+    assert 0.6 < inside.all(1).float().mean() < 0.95
 
 
 def test_clean_views_project_their_own_joints(body: Skeleton) -> None:
@@ -76,22 +91,39 @@ def test_gravity_points_at_the_feet_of_somebody_who_stands(body: Skeleton) -> No
     assert (torch.nn.functional.cosine_similarity(feet, views.down, dim=-1) > 0.99).all()
 
 
-def test_mirroring_twice_is_nothing(body: Skeleton) -> None:
+@pytest.mark.parametrize("make", [hand, upper, lambda: load_skeleton("h36m"), lambda: load_skeleton()])
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_any_skeleton_is_filmed_on_one_device(make, noise: float) -> None:
+    """Nothing human is assumed; and nothing is made on another device than the generator's."""
+    skeleton = make()
+    rest = torch.tensor(skeleton.rest - skeleton.rest[0])
+    pose = rest.expand(8, 10, -1, -1) if not skeleton.bones else still(skeleton, 8, 10)[0]
+    root, contact = torch.zeros(8, 10, 3), torch.ones(8, 10, len(skeleton.contact_mirror))
     g = torch.Generator().manual_seed(0)
-    q = torch.nn.functional.normalize(torch.randn(2, 3, len(body.bones), 4, generator=g), dim=-1)
-    root, contact = torch.randn(2, 3, 3, generator=g), torch.rand(2, 3, 4, generator=g)
-    again = mirror_motion(body, *mirror_motion(body, q, root, contact))
-    assert all(torch.equal(a, b) for a, b in zip(again, (q, root, contact), strict=True))
+    torch.set_default_device("meta")  # whatever says no device is made there, and cannot meet the rest
+    try:
+        if skeleton.symmetric:
+            pose, root, contact = mirror_motion(skeleton, pose, root, contact)
+        views = film(skeleton, pose, root, contact, g, noise=noise)
+    finally:
+        torch.set_default_device("cpu")
+    joints = len(skeleton.joint_names)
+    assert views.rays.shape == (8, 10, joints, 2) and views.joints.shape == (8, 10, joints, 3)
+    assert all(torch.isfinite(getattr(views, n)).all() for n in ("rays", "score", "size", "joints", "down"))
+    assert 0.2 < (views.score > 0).float().mean() <= 1
+    assert (views.size > 0.003).all() and views.rays.abs().max() < 20
+    # As large as the skeleton, seen from a distance that fits its size.
+    assert 0.5 < float((views.joints.amax((1, 2)) - views.joints.amin((1, 2))).amax(-1).mean()) / skeleton.height < 2
 
 
-def test_quaternions_agree_with_the_lifters() -> None:
-    q = torch.nn.functional.normalize(torch.randn(50, 4, dtype=torch.float64), dim=-1)
-    assert np.allclose(quaternions_to_matrices(q).numpy(), quat_to_matrix(q.numpy()))
-
-
-def test_wandering_noise_is_slow_and_of_unit_size() -> None:
-    x = wander((400, 5), 64, 16, torch.Generator().manual_seed(0))
-    assert 0.6 < x.std() < 1.1 and x.diff(dim=1).std() < 0.15
+def test_the_lens_is_wrong_on_purpose() -> None:
+    half = torch.tensor([[0.3, 0.2]]).expand(2000, 2)
+    rays = torch.tensor([[0.1, 0.0], [-0.1, 0.0]]).expand(2000, 1, 2, 2)
+    taken = wrong_lens(rays, half, torch.Generator().manual_seed(0))
+    focal = (taken[:, 0, 0, 0] - taken[:, 0, 1, 0]) / 0.2
+    assert 0.1 < focal.log().std() < 0.14 and abs(float(focal.log().mean())) < 0.02
+    shift = taken[:, 0].mean(1).norm(dim=-1)
+    assert 0.15 < (shift > 1e-4).float().mean() < 0.35 and shift.max() < 0.15
 
 
 def test_a_turned_and_scaled_pose_has_no_procrustes_error() -> None:

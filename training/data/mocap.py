@@ -1,174 +1,359 @@
-"""Motion capture as rotations of the default skeleton's bones, whatever skeleton it was recorded on.
+"""Motion capture, whatever skeleton it was recorded on, as motion of a skeleton of ours.
 
-Every recording has its own proportions and its own idea of where a spine joint lies. What carries over is
-how bones are turned: each bone's rotation relative to the T-pose. Training then puts any human proportions
-on these rotations (`training/synthetic.py`).
+Every recording has its own proportions and its own idea of where a spine joint lies. What carries over to a skeleton
+with bones is how they are turned: each bone's rotation relative to the rest pose, which training then puts on any
+proportions (`training/synthetic.py`). A skeleton without bones takes over the positions of joints. A joint map
+(training/data/maps/*.toml, or the user's own) says what is what.
 """
 
 from __future__ import annotations
 
-import json
-import tarfile
+import difflib
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
-from lifter.rotation import continuous, matrix_to_quat, quat_to_matrix, shortest_arc
-from lifter.skeleton import FEET, Skeleton
-from lifter.solve import forward_kinematics
+from lifter.rotation import continuous, matrix_to_quat, normalize, quat_to_matrix, shortest_arc
+from lifter.skeleton import Skeleton
+from lifter.solve import forward_kinematics, rigid_fit
+from training.config import read
+from training.data.recording import contact_points
 
-from .bvh import Bvh, bvh_kinematics, read_bvh
+Array = NDArray[np.float64]
 
 MAPS = Path(__file__).parent / "maps"
-TEST = ("cmu_05", "cmu_08", "cmu_09", "cmu_135", "accad_Male1", "mhad_s11", "mhad_s12")
-VALIDATION = ("cmu_07", "mhad_s10")
 
 Y_UP_TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
-"""BVH is Y up and faces +Z at rest; scene space is Z up and faces -Y. Both have the left side at +X."""
+"""Motion capture with Y up faces +Z at rest; scene space is Z up and faces -Y. Both have the left side at +X."""
+
+CONTACT_HEIGHT, CONTACT_SPEED = 0.06, 0.35
+"""A point of a foot is on the ground if it is no higher (m) and no faster (m/s)."""
 
 
 @dataclass(frozen=True)
-class Motion:
-    """One recording.
+class Size:
+    """Two chains of joints of the same length on everybody: what the performer's size is measured by."""
+
+    theirs: tuple[str, ...]
+    ours: tuple[str, ...]
+
+
+Alike = tuple[str, str, float, float, float]
+"""Two places of a recording, and the direction from the first to the second in our rest pose."""
+
+
+@dataclass(frozen=True)
+class JointMap:
+    """How a recording's joints stand for ours. A place is a joint's name, or "end:NAME" for its End Site.
 
     Attributes:
-        rotations: (T, B, 4) scene-space rotation of each bone relative to the rest pose.
-        root: (T, 3) path of the pelvis in metres, for a person of the skeleton's own leg length.
-        contacts: (T, 4) l_heel, l_toe, r_heel, r_toe on the ground, 0 or 1.
+        unit_m: metres in a unit of the file, where all files of the kind have the same.
+        up: the file's axis that points up; with "z" it faces -Y at rest.
+        prefixes: what exporters put before each name; tried in turn.
+        bones: the recorded joint whose rotation each of our bones takes.
+        aim: the two places between which a bone's direction is measured, which then holds exactly. A bone that is
+            aimed and takes no rotation is its parent's, swung onto the direction.
+        center: of such bones, those whose mean rotation is taken for the rest pose.
+        adjust: a constant turn of a bone in degrees about its own axes at rest, where the recording's rest pose is not
+            ours: feet that lean with legs spread at rest, a head bone that points backwards.
+        align: for bones that take a rotation, two places and the direction between them in our rest pose (x, y, z): by
+            these the constant is found between the rotation of a recording whose rest pose is no T-pose, and ours.
+        size: without it the root's path is taken as large as it was recorded.
+        joints: where each joint is, for skeletons without bones: a place, the middle of a list of places, or a table of
+            places with weights that sum to 1 (more than 1 and less than 0 is beyond a place).
     """
 
-    name: str
-    source: str
-    subject: str
+    unit_m: float | None = None
+    up: Literal["y", "z"] = "y"
+    prefixes: tuple[str, ...] = ("",)
+    bones: dict[str, str] = field(default_factory=dict[str, str])
+    aim: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    center: tuple[str, ...] = ()
+    adjust: dict[str, tuple[float, float, float]] = field(default_factory=dict[str, tuple[float, float, float]])
+    align: dict[str, tuple[Alike, ...]] = field(default_factory=dict[str, tuple[Alike, ...]])
+    size: Size | None = None
+    joints: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What a file of motion capture says, in scene space.
+
+    Attributes:
+        file: for errors.
+        names: N joints.
+        positions: (T, N, 3) metres; NaN where the file does not say.
+        turns: (T, N, 3, 3) rotation of each joint relative to the file's rest pose; None if it has only positions.
+        ends: (T, 3) End Sites by the name of their joint.
+        why: what to do about positions that the file does not say.
+    """
+
+    file: str
     fps: float
-    rotations: NDArray[np.float32]
-    root: NDArray[np.float32]
-    contacts: NDArray[np.float32]
+    names: tuple[str, ...]
+    positions: Array
+    turns: Array | None
+    ends: Mapping[str, Array]
+    why: str = ""
 
 
-def load_map(source: str) -> dict[str, Any]:
-    """The joint map of a source, from training/data/maps."""
-    path = MAPS / f"{source}.toml"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in MAPS.glob("*.toml")))
-        raise MotionliftError(f"No joint map for {source!r}", f"Write {path.name} beside the known ones: {known}")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def load_corpus(folder: Path, skeleton: Skeleton) -> list[Motion]:
-    """Every recording that `folder`/manifest.json lists, from the archives beside it."""
-    manifest = cast(list[dict[str, Any]], json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
-    out: list[Motion] = []
-    for source in sorted({str(m["source"]) for m in manifest}):
-        with TemporaryDirectory() as scratch, tarfile.open(folder / f"{source}.tar.xz") as archive:
-            archive.extractall(scratch, filter="data")
-            for record in (m for m in manifest if m["source"] == source):
-                bvh = read_bvh(Path(scratch) / record["file"])
-                out.append(
-                    read_motion(
-                        bvh,
-                        load_map(source),
-                        float(record["unit_m"]),
-                        skeleton,
-                        record["id"],
-                        source,
-                        record["subject"],
-                    )
-                )
+def load_map(name: str, base: Path | None = None) -> JointMap:
+    """A joint map by its name in training/data/maps, or by the path of a .toml file, from `base`."""
+    path = (base or Path()) / name if name.endswith(".toml") else MAPS / f"{name}.toml"
+    if not path.is_file():
+        known = sorted(p.stem for p in MAPS.glob("*.toml"))
+        near = difflib.get_close_matches(name, known, 1, 0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise MotionliftError(f"No joint map {name!r} ({path})", f"{hint}Known: {', '.join(known)}; or give a .toml")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MotionliftError(f"{path}: cannot be read as TOML ({error})", "Check the file") from error
+    joints = data.get("joints")
+    if isinstance(joints, dict):
+        data["joints"] = {k: _weighted(v) for k, v in cast(dict[str, Any], joints).items()}
+    out = replace(cast(JointMap, read(JointMap, data, str(path))), path=str(path))
+    for name, places in out.joints.items():
+        if abs(sum(places.values()) - 1) > 1e-6:
+            raise MotionliftError(f"{path}: joints.{name}: weights sum to {sum(places.values()):g}", "Make it 1")
     return out
 
 
-def read_motion(
-    bvh: Bvh, joint_map: dict[str, Any], unit: float, skeleton: Skeleton, name: str, source: str, subject: str
-) -> Motion:
-    """Turn a BVH into rotations of the skeleton's bones.
+def _weighted(places: Any) -> Any:
+    """Places as a table with weights, however they are written."""
+    if isinstance(places, str):
+        return {places: 1.0}
+    if isinstance(places, list) and places and all(isinstance(p, str) for p in cast(list[Any], places)):
+        return dict.fromkeys(cast(list[str], places), 1 / len(cast(list[str], places)))
+    return places
 
-    `joint_map` has two tables: `bones` names the BVH joint whose rotation a bone takes; `aim` gives the two
-    BVH joints (or `end:JOINT`) between which a bone's direction is measured, which then holds exactly.
-    `adjust` turns a bone by a constant (degrees about its own axes at rest) where the recording's rest pose
-    is not ours: feet that lean with legs spread at rest, a head bone that points backwards.
+
+def transfer(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> dict[str, NDArray[np.floating[Any]]]:
+    """Arrays of a recording (training/data/recording.py): with bones `rotations`, `root`, `joints` and `contacts` for
+    a person of the skeleton's own proportions; without bones the performer's own `joints` and `contacts`.
+
+    Raises MotionliftError where the map names what the skeleton or the file does not have, or leaves a joint out.
     """
-    positions, turns = bvh_kinematics(bvh)
-    ends = {n: positions[:, bvh.names.index(n)] + turns[:, bvh.names.index(n)] @ v for n, v in bvh.ends.items()}
-    positions = positions @ Y_UP_TO_Z_UP.T * unit
-    turns = Y_UP_TO_Z_UP @ turns @ Y_UP_TO_Z_UP.T
+    _check_names(joint_map, skeleton)
+    if skeleton.bones and (joint_map.bones or joint_map.aim):
+        rotations = _bone_rotations(captured, joint_map, skeleton)
+        root = _place(captured, joint_map, {joint_map.bones.get(skeleton.bones[0].name, captured.names[0]): 1})
+        root = root * _size_ratio(captured, joint_map, skeleton)
+        joints = forward_kinematics(skeleton, rotations, skeleton.rest_offsets) + root[:, None]
+        arrays: dict[str, Array] = {"rotations": continuous(matrix_to_quat(rotations))}
+    else:
+        missing = [n for n in skeleton.joint_names if n not in joint_map.joints]
+        if missing:
+            what = f"{joint_map.path}: [joints] lacks {', '.join(missing)} of skeleton {skeleton.name}"
+            raise MotionliftError(what, "Say which joint of the recording each is")
+        joints = np.stack([_place(captured, joint_map, joint_map.joints[n]) for n in skeleton.joint_names], 1)
+        arrays = {}
+    floor, contacts = _contacts(joints, skeleton, captured.fps)
+    joints = joints - [0, 0, floor]
+    if arrays:
+        arrays["root"] = joints[:, 0]
+    if contacts is not None:
+        arrays["contacts"] = contacts.astype(np.float64)
+    return {**arrays, "joints": joints, "up": np.array([0.0, 0.0, 1.0])}
 
-    def point(key: str) -> NDArray[np.float64]:
-        try:
-            if key.startswith("end:"):
-                return ends[key[4:]] @ Y_UP_TO_Z_UP.T * unit
-            return positions[:, bvh.names.index(key)]
-        except (KeyError, ValueError) as error:
-            raise MotionliftError(f"{name}: no joint {key!r} in this BVH", f"Mend the joint map of {source}") from error
 
-    rotations = np.zeros((len(positions), len(skeleton.bones), 3, 3))
-    for b, bone in enumerate(skeleton.bones):
-        parent = skeleton.bone_parents[b]
-        rule = joint_map["bones"].get(bone.name)
-        turn = rotations[:, parent] if rule is None else turns[:, bvh.names.index(rule)]
-        if bone.name in joint_map.get("aim", {}):
-            a, c = (point(k) for k in joint_map["aim"][bone.name])
-            rest = skeleton.rest[skeleton.joint(bone.tail)] - skeleton.rest[skeleton.joint(bone.head)]
-            if rule is None:
-                # Without a rotation of its own, the bone is the parent's, swung onto the measured direction.
-                turn = shortest_arc(rotations[:, parent] @ rest, c - a) @ rotations[:, parent]
-                if bone.name in joint_map.get("center", ()):
-                    turn = _centred(turn, rotations[:, parent])
-            else:
-                turn = shortest_arc(turn @ rest, c - a) @ turn
-        rotations[:, b] = turn
-    for bone_name, degrees in joint_map.get("adjust", {}).items():
-        b = [x.name for x in skeleton.bones].index(bone_name)
-        rotations[:, b] = rotations[:, b] @ _about_axes(np.radians(degrees))
-    root, contacts = _ground(rotations, positions, point, joint_map, skeleton, bvh.fps)
-    return Motion(
-        name,
-        source,
-        subject,
-        bvh.fps,
-        continuous(matrix_to_quat(rotations)).astype(np.float32),
-        root.astype(np.float32),
-        contacts,
+def _check_names(joint_map: JointMap, skeleton: Skeleton) -> None:
+    bones = [b.name for b in skeleton.bones]
+    named = {"bones": joint_map.bones, "aim": joint_map.aim, "adjust": joint_map.adjust, "center": joint_map.center}
+    for table, names in named.items():
+        if bones and (unknown := [n for n in names if n not in bones]):
+            raise _unknown(joint_map, table, unknown[0], "bone", skeleton, bones)
+    if joint_map.size and (unknown := [n for n in joint_map.size.ours if n not in skeleton.joint_names]) and bones:
+        raise _unknown(joint_map, "size", unknown[0], "joint", skeleton, skeleton.joint_names)
+
+
+def _unknown(
+    joint_map: JointMap, table: str, name: str, what: str, skeleton: Skeleton, known: Sequence[str]
+) -> MotionliftError:
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return MotionliftError(
+        f"{joint_map.path}: {table}: skeleton {skeleton.name} has no {what} {name!r}",
+        f"{hint}It has {', '.join(known)}",
     )
 
 
-def _centred(turn: NDArray[np.float64], parent: NDArray[np.float64]) -> NDArray[np.float64]:
+def _index(captured: Captured, joint_map: JointMap, name: str) -> int:
+    for prefix in joint_map.prefixes:
+        if prefix + name in captured.names:
+            return captured.names.index(prefix + name)
+    near = difflib.get_close_matches(name, captured.names, 1, 0.6)
+    raise MotionliftError(
+        f"{captured.file}: no joint {name!r}, which {joint_map.path} names",
+        f"{f'Did you mean {near[0]!r}? ' if near else ''}The file has {', '.join(captured.names)}",
+    )
+
+
+def _place(captured: Captured, joint_map: JointMap, places: Mapping[str, float]) -> Array:
+    """(T, 3) the weighted middle of places."""
+    out = np.zeros((len(captured.positions), 3))
+    for name, weight in places.items():
+        if name.startswith("end:"):
+            joint = captured.names[_index(captured, joint_map, name[4:])]
+            if joint not in captured.ends:
+                raise MotionliftError(
+                    f"{captured.file}: joint {joint!r} has no End Site, which {joint_map.path} names",
+                    f"Joints that have one: {', '.join(captured.ends) or 'none'}",
+                )
+            out += weight * captured.ends[joint]
+        else:
+            out += weight * captured.positions[:, _index(captured, joint_map, name)]
+    if not np.isfinite(out).all():
+        raise MotionliftError(f"{captured.file}: does not say where {', '.join(places)} is", captured.why)
+    return out
+
+
+def _says(captured: Captured, joint_map: JointMap, names: Sequence[str]) -> bool:
+    """Whether the file says where these joints are."""
+    joints = [_index(captured, joint_map, n.removeprefix("end:")) for n in names]
+    return bool(np.isfinite(captured.positions[:, joints]).all())
+
+
+def _bone_rotations(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> Array:
+    """(T, B, 3, 3)"""
+    if captured.turns is None:
+        raise MotionliftError(
+            f"{captured.file}: has positions and no rotations, which the bones of skeleton {skeleton.name} take over",
+            "Use a skeleton without bones, or a file with rotations",
+        )
+    strange = _rests_strangely(captured, joint_map, skeleton)
+    rotations = np.zeros((len(captured.positions), len(skeleton.bones), 3, 3))
+    for b, bone in enumerate(skeleton.bones):
+        parent = skeleton.bone_parents[b]
+        above = rotations[:, parent] if parent >= 0 else np.broadcast_to(np.eye(3), (len(rotations), 3, 3))
+        rule = joint_map.bones.get(bone.name)
+        turn = above if rule is None else captured.turns[:, _index(captured, joint_map, rule)]
+        if strange and rule is not None:
+            turn = _aligned(turn, above, captured, joint_map, skeleton, b)
+        # Without places to aim at a bone keeps the rotation that it takes over.
+        aim = joint_map.aim.get(bone.name, ())
+        if aim and (rule is None or _says(captured, joint_map, aim)):
+            a, c = (_place(captured, joint_map, {k: 1}) for k in aim)
+            rest = skeleton.rest[skeleton.joint(bone.tail)] - skeleton.rest[skeleton.joint(bone.head)]
+            turn = shortest_arc(turn @ rest, c - a) @ turn
+            if rule is None and bone.name in joint_map.center:
+                turn = _centred(turn, above)
+        rotations[:, b] = turn
+    for name, degrees in joint_map.adjust.items():
+        b = [x.name for x in skeleton.bones].index(name)
+        rotations[:, b] = rotations[:, b] @ _about_axes(np.radians(degrees))
+    return rotations
+
+
+def _directions(captured: Captured, joint_map: JointMap, name: str) -> list[tuple[Array, Array]]:
+    """(T, 3) directions in the recording and (3,) in our rest pose, by which a bone is aligned."""
+    out: list[tuple[Array, Array]] = []
+    for a, c, *rest in joint_map.align.get(name, ()):
+        seen = _place(captured, joint_map, {c: 1}) - _place(captured, joint_map, {a: 1})
+        out.append((normalize(seen), normalize(np.array(rest, np.float64))))
+    return out
+
+
+def _rests_strangely(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> bool:
+    """Whether the recording's rest pose is turned by more than 30 degrees from ours: the root's bone shows it."""
+    bone = skeleton.bones[0].name
+    places = [n for pair in joint_map.align.get(bone, ()) for n in pair[:2]]
+    if bone not in joint_map.bones or captured.turns is None or not _says(captured, joint_map, places):
+        return False
+    turn = captured.turns[:, _index(captured, joint_map, joint_map.bones[bone])]
+    for seen, ours in _directions(captured, joint_map, bone):
+        local = (seen[:, None] @ turn)[:, 0].mean(0)
+        if normalize(local) @ ours < np.cos(np.radians(30)):
+            return True
+    return False
+
+
+def _aligned(
+    turn: Array, above: Array, captured: Captured, joint_map: JointMap, skeleton: Skeleton, index: int
+) -> Array:
+    """(T, 3, 3) the rotation with the constant taken out by which the recording's rest differs from ours.
+
+    Two directions of a bone tell the constant; with one, the turn about it is that with which the bone does not
+    twist against the one above on the average. The second of a limb is the hinge of its elbow or knee.
+    """
+    bone = skeleton.bones[index]
+    pairs = _directions(captured, joint_map, bone.name)
+    weights = [np.ones(len(turn)) for _ in pairs]
+    hinged = bone if bone.hinge else next((b for b in skeleton.bones if b.name == bone.parent and b.hinge), None)
+    if hinged is not None and bone.head in hinged.hinge[:2] and hinged.name in joint_map.aim:
+        upper, lower = (
+            _place(captured, joint_map, {c: 1}) - _place(captured, joint_map, {a: 1})
+            for a, c in (joint_map.aim[n] for n in (hinged.name, _child(skeleton, hinged.name)))
+        )
+        across = np.cross(normalize(upper), normalize(lower))
+        pairs.append((normalize(across), np.array(hinged.axis)))
+        weights.append(np.linalg.norm(across, axis=-1))
+    if not pairs:
+        raise MotionliftError(
+            f"{captured.file}: rests in no T-pose, and {joint_map.path} does not say how {bone.name} lies",
+            f"Add {bone.name} to [align]",
+        )
+    local = [
+        normalize(((seen[:, None] @ turn)[:, 0] * w[:, None]).sum(0))
+        for (seen, _), w in zip(pairs, weights, strict=True)
+    ]
+    ours = [rest for _, rest in pairs]
+    if len(pairs) > 1:
+        return turn @ rigid_fit(np.stack(ours), np.stack(local)[None])[0]
+    constant = shortest_arc(ours[0], local[0])
+    # How the bone then lies against the one above, on the average, and the part of it that turns about the bone.
+    quaternion = matrix_to_quat(_mean_rotation(np.swapaxes(above, -1, -2) @ turn @ constant)[None])[0]
+    twist = 2 * np.arctan2(quaternion[1:] @ ours[0], quaternion[0])
+    return turn @ constant @ _about_axes(-twist * ours[0])
+
+
+def _child(skeleton: Skeleton, bone: str) -> str:
+    return next(b.name for b in skeleton.bones if b.parent == bone)
+
+
+def _mean_rotation(rotations: Array) -> Array:
+    u, _, vt = np.linalg.svd(rotations.mean(0))
+    return u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+
+
+def _centred(turn: Array, parent: Array) -> Array:
     """Take a bone's mean rotation relative to its parent out: the recording's rest is not ours."""
-    relative = np.swapaxes(parent, -1, -2) @ turn
-    u, _, vt = np.linalg.svd(relative.mean(0))
-    return turn @ (u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt).T
+    return turn @ _mean_rotation(np.swapaxes(parent, -1, -2) @ turn).T
 
 
-def _about_axes(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+def _about_axes(angles: Array) -> Array:
     """(3, 3) rotation by an axis-angle vector."""
     angle = float(np.linalg.norm(angles))
     half = angles / (angle or 1.0) * np.sin(angle / 2)
     return quat_to_matrix(np.concatenate([[np.cos(angle / 2)], half]))
 
 
-def _ground(
-    rotations: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    point: Any,
-    joint_map: dict[str, Any],
-    skeleton: Skeleton,
-    fps: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Path of the root for our own proportions, on a floor at 0, and foot contacts by height and speed."""
-    thigh, shin = joint_map["leg"][:2], joint_map["leg"][1:]
-    length = sum(float(np.median(np.linalg.norm(point(a) - point(b), axis=-1))) for a, b in (thigh, shin))
-    ours = skeleton.rest[:, 2][skeleton.joint("l_hip")] - skeleton.rest[:, 2][skeleton.joint("l_ankle")]
-    root = positions[:, 0] * (ours / length)
-    joints = forward_kinematics(skeleton, rotations, skeleton.rest_offsets) + root[:, None]
-    feet = joints[:, [skeleton.joint(n) for n in FEET]]
-    floor = np.percentile(feet[..., 2].min(1), 10)
-    root[:, 2] -= floor
+def _size_ratio(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> float:
+    """Our size over the performer's."""
+    if joint_map.size is None or not _says(captured, joint_map, joint_map.size.theirs):
+        return 1.0
+    theirs = np.stack([_place(captured, joint_map, {n: 1}) for n in joint_map.size.theirs], 1)
+    ours = skeleton.rest[[skeleton.joint(n) for n in joint_map.size.ours]]
+    length = float(np.median(np.linalg.norm(np.diff(theirs, axis=1), axis=-1), axis=0).sum())
+    if length <= 0:
+        raise MotionliftError(f"{captured.file}: {' - '.join(joint_map.size.theirs)} has no length", "Check the file")
+    return float(np.linalg.norm(np.diff(ours, axis=0), axis=-1).sum()) / length
+
+
+def _contacts(joints: Array, skeleton: Skeleton, fps: float) -> tuple[float, NDArray[np.float32] | None]:
+    """Height of the floor, and contact of the skeleton's feet with it by height and speed; 0 and None without feet."""
+    points = contact_points(skeleton)
+    if not points:
+        return 0.0, None
+    feet = joints[:, [skeleton.joint(n) for n in points]]
+    floor = float(np.percentile(feet[..., 2].min(1), 10))
     height = feet[..., 2] - floor
     speed = np.linalg.norm(np.gradient(feet, 1 / fps, axis=0), axis=-1) if len(feet) > 1 else np.zeros(height.shape)
-    return root, ((height < 0.06) & (speed < 0.35)).astype(np.float32)
+    return floor, ((height < CONTACT_HEIGHT) & (speed < CONTACT_SPEED)).astype(np.float32)

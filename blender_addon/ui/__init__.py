@@ -1,0 +1,1 @@
+"""What is drawn: panels, lists, preferences. Drawing decides nothing and changes nothing."""
