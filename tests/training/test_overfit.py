@@ -27,7 +27,7 @@ JOINTS = (
     "pelvis", "chest", "head", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "l_shoulder", "l_elbow",
     "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
-STEPS = {"tcn": 2500, "temporal_mixer": 1200, "st_transformer": 1000}
+STEPS = {"tcn": 2500, "temporal_mixer": 2000, "st_transformer": 1500}
 """Steps that a network needs, 700 for others."""
 
 
@@ -52,9 +52,9 @@ def test_eight_clips_are_learned_to_3_mm(body: Skeleton, name: str) -> None:
     made = module.configure_optimizers()
     adam, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
     for step in range(steps):
-        if step == steps // 2:
-            # Statistics of batch norms stay as they are from here on: of only 72 frames a batch, those learned and
-            # those used while learning differ by enough to cost millimetres (n or n - 1).
+        if name == "tcn" and step == steps // 2:
+            # Its batch norms see 72 frames in these clips, and not 72 times 15 joints as others' do: variances over n,
+            # used while learning, and over n - 1, kept for afterwards, differ by millimetres. They are held from here.
             module.eval()
         loss, _ = module.losses(example)
         adam.zero_grad()
@@ -62,6 +62,7 @@ def test_eight_clips_are_learned_to_3_mm(body: Skeleton, name: str) -> None:
         torch.nn.utils.clip_grad_norm_(module.parameters(), optimiser.clip)
         adam.step()
         schedule.step()
+    module.eval()
     with torch.no_grad():
         error = 1000 * float(module.losses(example)[1]["mpjpe"])
     print(f"{name}: {error:.2f} mm after {steps} steps")
