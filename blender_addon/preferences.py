@@ -33,7 +33,7 @@ class MotionliftPreferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         box = layout.box()
         box.label(text="Environment", icon="PACKAGE")
-        draw_environment(box, full=True)
+        draw_environment(box, context, full=True)
         draw_notices(box, context, "setup")
         layout.prop(self, "model_folder")
         row = layout.row()

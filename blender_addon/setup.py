@@ -155,7 +155,8 @@ def plan_lines(plan: Plan) -> list[str]:
         *_wrapped(names, 64),
         f"From {plan.source}",
         f"{size[0].upper()}{size[1:]}about {plan.disk_megabytes} MB on disk",
-        f"Into {jobs.environment_folder()}",
+        "Into",
+        *_wrapped(str(jobs.environment_folder()), 64),
         f"Blender's own Python ({sys.version.split()[0]}) is not changed",
     ]
 

@@ -184,10 +184,24 @@ def _end(task: Task, message: Ending) -> None:
         _state = (0.0, None)
     if isinstance(message, Failed):
         notices.show(task.section, notices.of_failure(message))
+    elif isinstance(message, Cancelled):
+        notices.show(task.section, Notice("INFO", f"{task.title} was cancelled"))
     try:
         task.finish(task, message)
     except notices.ERRORS as error:
         notices.show(task.section, notices.of_error(error))
+    if news := notices.shown(task.section):
+        _tell(news[-1])
+
+
+def _tell(notice: Notice) -> None:
+    """In the status bar, as what ends by the timer has no operator that could report it."""
+    window = None if bpy.app.background else next(iter(bpy.context.window_manager.windows), None)
+    if window is not None:
+        with bpy.context.temp_override(window=window):
+            # An error would open a window over whatever the user does by now.
+            kind = "WARNING" if notice.kind == "ERROR" else notice.kind
+            bpy.ops.motionlift.tell("INVOKE_DEFAULT", kind=kind, text=notice.text)
 
 
 def stop(why: str = "", queue: QueueName = "worker") -> None:

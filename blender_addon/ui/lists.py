@@ -38,7 +38,7 @@ class SlotList(bpy.types.UIList):
         from ..retarget.blender.operator import target_rig
 
         rig = target_rig(context)
-        split = layout.split(factor=0.42)
+        split = layout.split(factor=0.36)
         split.label(text=item.name)
         if rig is None:
             split.label(text=item.bone)

@@ -57,7 +57,7 @@ def draw_capture(layout: Any, context: Any) -> None:
         draw_text(
             box, "Capturing needs packages of its own. Set Up shows which, and asks.", characters(context), "INFO"
         )
-        draw_environment(box, full=False)
+        draw_environment(box, context, full=False)
         draw_notices(box, context, "setup")
     column = layout.column()
     column.prop(settings.solve, "height", text="Actor Height")

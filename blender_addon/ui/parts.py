@@ -112,7 +112,7 @@ def duration(seconds: float) -> str:
     )
 
 
-def draw_environment(layout: Any, *, full: bool) -> None:
+def draw_environment(layout: Any, context: Any, *, full: bool) -> None:
     """Whether captures can run, and the buttons that see to it; `full`: with repair and removal."""
     from ..setup import device_text
 
@@ -126,7 +126,7 @@ def draw_environment(layout: Any, *, full: bool) -> None:
         return
     if full:
         layout.label(text=state.text, icon="CHECKMARK" if state.current else "INFO")
-        layout.label(text=device_text(), icon="BLANK1")
+        draw_text(layout, device_text(), characters(context), "BLANK1")
         row = layout.row(align=True)
         row.operator("motionlift.check_setup", icon="VIEWZOOM")
         row.operator("motionlift.set_up", text="Repair", icon="FILE_REFRESH")
@@ -147,4 +147,28 @@ class Dismiss(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (Dismiss,)
+class Tell(bpy.types.Operator):
+    """Show a message in the status bar"""
+
+    bl_idname = "motionlift.tell"
+    bl_label = "Message"
+    bl_options = {"INTERNAL"}
+
+    kind: bpy.props.StringProperty(default="INFO", options={"HIDDEN", "SKIP_SAVE"}, description="ERROR, WARNING or INFO")
+    text: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The message")
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        # What is reported to a script that calls an operator is not shown: wait for an event of the window's own.
+        self._timer = context.window_manager.event_timer_add(0.01, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: Any, event: Any) -> set[str]:
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        context.window_manager.event_timer_remove(self._timer)
+        self.report({self.kind}, self.text)
+        return {"FINISHED", "PASS_THROUGH"}
+
+
+CLASSES = (Dismiss, Tell)

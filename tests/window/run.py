@@ -3,7 +3,8 @@
     python tests/window/run.py --zip dist/motionlift-0.1.0-online.zip --rig hero.blend -o out/window
 
 Needs Linux, a Blender (--blender; of 4.2 or later), Xvfb, xdotool and ImageMagick; no GPU and no display. The worker
-runs in the Python that $MOTIONLIFT_PYTHON names. Writes screenshots of every panel, and figures to window.json: the
+runs in the Python that $MOTIONLIFT_PYTHON names (its OpenCV also makes a clip), or with --set-up in the environment that
+the extension makes. Writes screenshots of every panel, and figures to window.json: the
 longest time that the main thread stood still while nothing happened and while a clip was captured, the time from the
 click on Cancel to the end of the capture, of solving again, and what was clicked. Exit code 0 if all went well.
 """
@@ -107,32 +108,52 @@ def main() -> int:
     parser.add_argument("--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION")
     parser.add_argument("--zip", type=Path, required=True)
     parser.add_argument("--rig", type=Path, required=True, help="a .blend with one character, its bones named by Mixamo")
+    parser.add_argument(
+        "--set-up", action="store_true", help="press Set Up and use that environment, and no $MOTIONLIFT_PYTHON"
+    )
     parser.add_argument("--clip", type=Path, default=ROOT / "lifter" / "demo" / "demo.mp4")
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 900), help="of the window, pixels")
+    parser.add_argument("--stall-only", action="store_true", help="only measure the main thread's stalls")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/window"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    python = os.environ.pop("MOTIONLIFT_PYTHON", sys.executable) if args.set_up else os.environ["MOTIONLIFT_PYTHON"]
     options = [o for group in args.blender_options for o in group.split()]
-    with tempfile.TemporaryDirectory() as home, BlenderWindow(args.blender, Path(home), (1280, 900), options) as window:
+    with tempfile.TemporaryDirectory() as home, BlenderWindow(args.blender, Path(home), tuple(args.size), options) as window:
         run = Run(window, args.out, args.clip)
         shutil.copy(args.rig, Path(home) / "hero.blend")
         shutil.copy(args.clip, Path(home) / "dance.mp4")
-        make_long(args.clip, Path(home) / "long.mp4", 5)
+        make_long(python, args.clip, Path(home) / "long.mp4", 5)
         install(run, args.zip)
         open_footage(run, Path(home))
+        if args.set_up:
+            set_up(run)
         measure_capture(run, Path(home))
+        if args.stall_only:
+            return finish(run)
         cancel(run, Path(home))
+        escape(run)
         kill(run, Path(home))
+        undo(run)
         show_take(run)
         clip_editor(run)
+        mapping_list(run)
         retarget(run, Path(home))
         solve_again(run, Path(home))
+        preferences(run)
         uninstall(run, Path(home))
-    (args.out / "window.json").write_text(json.dumps(run.figures, indent=2) + "\n", encoding="utf-8")
-    run.say(f"wrote {args.out / 'window.json'}")
+    return finish(run)
+
+
+def finish(run: Run) -> int:
+    """Write the figures; 1 if they are not good enough."""
+    (run.out / "window.json").write_text(json.dumps(run.figures, indent=2) + "\n", encoding="utf-8")
+    run.say(f"wrote {run.out / 'window.json'}")
     stall = run.figures["stall"]
-    good = stall["capturing, longest, ms"] - stall["drawing another editor's header, longest, ms"] < 1000 * STALL_LIMIT
-    good &= run.figures["cancel, s"] < CANCEL_LIMIT
-    return 0 if good else 1
+    # What a drawing costs is the machine's: without a GPU, the CPU copies the whole window.
+    drawn = stall["capturing, longest, ms"] - stall["drawing another editor's header, longest, ms"]
+    ours = max(drawn, stall["capturing, another tab shown, longest, ms"])
+    return 0 if ours < 1000 * STALL_LIMIT and run.figures.get("cancel, s", 0.0) < CANCEL_LIMIT else 1
 
 
 def install(run: Run, path: Path) -> None:
@@ -142,6 +163,26 @@ def install(run: Run, path: Path) -> None:
     run.figures["start, s"] = round(window.open(), 1)
     run.figures["blender"] = window.run("import gpu; result = [bpy.app.version_string, gpu.platform.renderer_get()]")
     run.expect("enabled", f"'{NAME}' in bpy.context.preferences.addons and hasattr(bpy.types.Scene, 'motionlift')")
+
+
+def set_up(run: Run) -> None:
+    """The environment, from the package index: what the dialog says, and how long it takes."""
+    window = run.window
+    window.run("bpy.context.preferences.system.use_online_access = True; result = 1")
+    time.sleep(1)
+    run.press("motionlift.set_up")
+    time.sleep(2)
+    run.shoot("2-set-up")
+    window.key("Return")
+    begun = time.monotonic()
+    window.wait(f"{JOBS}.tasks('setup')", 20)
+    window.wait(f"any(p.progress for p in {JOBS}.tasks('setup'))", 120)
+    run.shoot("2-setting-up")
+    window.wait(f"not {JOBS}.tasks('setup')", 1200)
+    run.figures["set up, s"] = round(time.monotonic() - begun)
+    time.sleep(3)
+    run.expect("the environment is ready", f"{JOBS}.environment_state().ready")
+    run.shoot("2-ready")
 
 
 def open_footage(run: Run, home: Path) -> None:
@@ -204,6 +245,11 @@ def measure_capture(run: Run, home: Path) -> None:
     time.sleep(1)
     figures["capturing, longest, ms"] = longest(run, 8)
     run.shoot("4-capturing")
+    window.mouse(300, 500)
+    window.run(CHOOSE_TAB.format(editor="VIEW_3D").replace("Motion", "View"))
+    time.sleep(1)
+    figures["capturing, another tab shown, longest, ms"] = longest(run, 8)
+    window.run(CHOOSE_TAB.format(editor="VIEW_3D"))
     window.run(f"{JOBS}.cancel_all(); result = 1")
     window.wait(f"not {JOBS}.tasks()", 20)
     choose(run, home / "dance.mp4")
@@ -244,7 +290,7 @@ result = 1
 """
 
 
-def make_long(clip: Path, out: Path, times: int) -> None:
+def make_long(python: str, clip: Path, out: Path, times: int) -> None:
     """The clip several times over, so that there is something to cancel."""
     code = (
         "import sys, cv2\n"
@@ -259,7 +305,7 @@ def make_long(clip: Path, out: Path, times: int) -> None:
         "        out.write(frame)\n"
         "out.release()\n"
     )
-    subprocess.run([os.environ["MOTIONLIFT_PYTHON"], "-c", code, str(clip), str(out), str(times)], check=True)
+    subprocess.run([python, "-c", code, str(clip), str(out), str(times)], check=True)
 
 
 def cancel(run: Run, home: Path) -> None:
@@ -274,6 +320,69 @@ def cancel(run: Run, home: Path) -> None:
     run.figures["cancel, s"] = round(time.monotonic() - begun, 2)
     run.expect("cancelled, and no take was added", f"len({SETTINGS}.takes) == 1")
     run.say(f"cancel took {run.figures['cancel, s']} s")
+
+
+def escape(run: Run) -> None:
+    """Esc asks whether to stop; saving meanwhile does not."""
+    window = run.window
+    run.press("motionlift.capture")
+    window.wait(f"{JOBS}.tasks() and {JOBS}.tasks()[0].progress is not None", 60)
+    window.run("bpy.ops.wm.save_mainfile(); result = 1")
+    run.expect("saved while capturing, which goes on", f"{JOBS}.tasks()")
+    window.mouse(300, 500)
+    time.sleep(0.5)
+    window.key("Escape")
+    run.shoot("5-esc")
+    run.expect("Esc asks first", f"{JOBS}.tasks()")
+    window.key("Return")
+    window.wait(f"not {JOBS}.tasks()", 10)
+    run.say("Esc and Enter cancel")
+
+
+def undo(run: Run) -> None:
+    """A take that came by the timer is one undo step."""
+    for operator, count in (("undo", 1), ("redo", 2)):
+        run.window.run(UNDO.format(operator=operator))
+        time.sleep(1)
+        run.expect(f"{operator}: {count} takes", f"len({SETTINGS}.takes) == {count}")
+
+
+UNDO = """
+with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+    bpy.ops.ed.{operator}()
+result = 1
+"""
+
+
+def mapping_list(run: Run) -> None:
+    """Edit Bones, the options, and back to what is found."""
+    run.show("retarget")
+    run.press("motionlift.find_mapping")
+    run.window.wait(f"len({SETTINGS}.retarget.rows) > 20", 20)
+    run.shoot("8-mapping-list")
+    run.window.run(f"{SETTINGS}.retarget.mapping = 'auto'; result = 1")
+
+
+def preferences(run: Run) -> None:
+    run.window.run(PREFERENCES)
+    time.sleep(3)
+    run.shoot("12-preferences")
+    run.window.run("""
+import bpy
+with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+    bpy.ops.wm.window_close()
+result = 1""")
+    time.sleep(1)
+
+
+PREFERENCES = f"""
+with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+    bpy.ops.screen.userpref_show()
+bpy.context.preferences.active_section = "ADDONS"
+bpy.context.window_manager.addon_search = "Motionlift"
+bpy.ops.preferences.addon_expand(module="{NAME}")
+result = 1
+"""
 
 
 def kill(run: Run, home: Path) -> None:
@@ -413,8 +522,16 @@ addon_utils.enable("{NAME}", default_set=True)
 assert hasattr(bpy.types.Scene, "motionlift")
 result = 1""")
     run.tab()
-    run.shoot("12-enabled-again")
+    run.shoot("13-enabled-again")
+    choose(run, home / "long.mp4")
+    run.show("footage", "capture")
+    run.press("motionlift.capture")
+    window.wait(f"{JOBS}.tasks() and {JOBS}.tasks()[0].progress is not None", 60)
+    worker = window.run(f"result = {JOBS}.worker_pid()")
     window.close()
+    if Path(f"/proc/{worker}").exists():
+        raise SystemExit("Blender has quit, and the worker lives on")
+    run.say("quitting ended the capture and its worker")
     window.command("extension", "remove", "motionlift")
     left = [str(p) for p in (home / "blender" / "extensions").rglob("*motionlift*") if ".cache" not in str(p)]
     run.figures["left after removal"] = left
