@@ -1,7 +1,7 @@
 """World motion, before and after each stage of the solver, on clips with known truth.
 
     python -m benchmarks.performers.render -o out/performers     once: renders the performers
-    python -m benchmarks.motion --out benchmarks/motion.md       tables, and the plots in docs/images
+    python -m benchmarks.motion --out benchmarks/motion.md       the tables; plots: benchmarks.motion_plots
 
 The demo clip and the performers are rendered and seen by MediaPipe; the simulated captures are recordings of the open
 benchmark's test subjects, seen with a detector's errors. Lens and height are known. Takes up to the lifted joints are
@@ -385,8 +385,9 @@ def main() -> int:
     parser.add_argument("--corpus", type=Path, default=shared / "data" / "mocap", help="the motion capture archives")
     parser.add_argument("--cache", type=Path, default=ROOT / "out" / "motion", help="detections, takes, recordings")
     parser.add_argument("--only", nargs="*", help="these clips only")
-    parser.add_argument("--brief", action="store_true", help="means only; neither time nor plots")
-    parser.add_argument("--out", type=Path, help="write the tables here too, and the plots into docs/images")
+    parser.add_argument("--brief", action="store_true", help="means only, and no time")
+    parser.add_argument("--frames", type=int, nargs="*", default=[1800, 10_000, 100_000], help="lengths that are timed")
+    parser.add_argument("--out", type=Path, help="write the tables here too")
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     try:
@@ -440,7 +441,7 @@ def main() -> int:
     ]
     if not args.brief:
         longest = max(samples, key=lambda s: len(s.truth))
-        lines += ["", "## Time", "", *timing(longest.take, (1800, 10_000, 100_000)), ""]
+        lines += ["", "## Time", "", *timing(longest.take, tuple(args.frames)), ""]
         lines.append(f"Frames of {longest.name}, forwards and backwards in turn, one person, one thread of NumPy.")
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)

@@ -93,8 +93,9 @@ class MotionliftFootage(bpy.types.PropertyGroup):
         name="Lens",
         description="How wide the camera's lens is: depth and the way over the floor depend on it",
         items=(
-            ("auto", "Auto", "Assume an ordinary lens of a phone or camera"),
+            ("auto", "Auto", "What the file tells of its lens; else an ordinary lens of a phone or camera"),
             ("value", "Value", "A focal length, as photographers give it"),
+            ("estimate", "Estimate", "What fits the people best: better than Auto with wide lenses only; takes longer"),
             ("solve", "Camera Solve", "The focal length that Blender's camera solve of this clip found"),
         ),
     )

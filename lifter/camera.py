@@ -37,7 +37,7 @@ class Lens:
 
     focal: float
     center: tuple[float, float]
-    source: str  # "given", "fov", "path", "metadata" or "assumed"
+    source: str  # "given", "fov", "path", "metadata", "estimated" or "assumed"
 
     @property
     def K(self) -> NDArray[np.float64]:  # noqa: N802 (the field's name for it)

@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation, Slerp
 
 from .errors import MotionliftError
+from .rotation import continuous, matrix_to_quat, normalize, quat_to_matrix
 
 Array = NDArray[np.float64]
 
@@ -179,12 +179,29 @@ def poses_at(path: CameraPath, frames: NDArray[np.integer[Any]], fps: float) -> 
         return Poses(np.repeat(path.rotation, one, 0), np.repeat(path.translation, one, 0), focal, np.ones(one, bool))
     known = (when >= own[0] - 0.5 / fps) & (when <= own[-1] + 0.5 / fps)
     inside = np.clip(when, own[0], own[-1])
-    rotation = Slerp(own, Rotation.from_matrix(path.rotation))(inside).as_matrix()
+    rotation = _turns_between(path.rotation, own, inside)
     # The camera's place, not its translation, moves along the line: a turn must not swing it about.
     places = camera_places(path.rotation, path.translation)
     place = np.stack([np.interp(inside, own, places[:, i]) for i in range(3)], -1)
     focal = None if path.focal is None else np.interp(inside, own, path.focal)
     return Poses(rotation, -(rotation @ place[..., None])[..., 0], focal, known)
+
+
+def _sinc(x: Array) -> Array:
+    """sin(x) / x, 1 at 0."""
+    return np.where(np.abs(x) < 1e-8, 1.0, np.sin(x) / np.where(x == 0, 1.0, x))
+
+
+def _turns_between(rotation: Array, own: Array, when: Array) -> Array:
+    """(T, 3, 3) rotations between (N, 3, 3), along the shortest turn (Shoemake's slerp)."""
+    q = continuous(matrix_to_quat(rotation))
+    low = np.clip(np.searchsorted(own, when, side="right") - 1, 0, len(own) - 2)
+    share = (when - own[low]) / (own[low + 1] - own[low])
+    angle = np.arccos(np.clip((q[low] * q[low + 1]).sum(-1), -1.0, 1.0))
+    # Of a very small angle the sines are as the angles.
+    before = (1 - share) * _sinc((1 - share) * angle) / _sinc(angle)
+    after = share * _sinc(share * angle) / _sinc(angle)
+    return quat_to_matrix(normalize(before[:, None] * q[low] + after[:, None] * q[low + 1]))
 
 
 def camera_places(rotation: Array, translation: Array) -> Array:

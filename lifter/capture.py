@@ -6,9 +6,9 @@ footage -> detect -> track -> lift -> solve (motion.py) -> take
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .detect import Detection, Detector, load_detector
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
+from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
 from .lift import lift
 from .motion import SolveSettings, focal_ratio, solve_people
@@ -26,8 +27,13 @@ from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
 from .solve import check_solvable
 from .steadiness import BackgroundWatch
-from .take import FILLED, GAP, SEEN, VERSION, Person, Take
+from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
 from .track import SHORT_GAP_SECONDS, Track, track_people
+
+LensChoice = Literal["auto", "assume", "estimate"]
+
+UNCERTAIN = 0.28
+"""An estimate of a lens that expects to be off by more knows hardly more than what lenses are like."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0 where unknown)."""
@@ -38,6 +44,7 @@ def capture(
     *,
     focal: float | None = None,
     fov: float | None = None,
+    lens: LensChoice = "auto",
     camera: CameraPath | Path | str | dict[str, Any] | None = None,
     height: float | None = None,
     start: float | None = None,
@@ -53,7 +60,9 @@ def capture(
 
     Args:
         path: a video file, a folder of images, or a pattern such as shot/%04d.png.
-        focal: focal length in pixels; or fov: angle of view along the longer side in degrees; else assumed.
+        focal: focal length in pixels; or fov: angle of view along the longer side in degrees.
+        lens: what it is taken for where neither is given: what the file tells of it, else an ordinary one (auto); an
+            ordinary one (assume); or what fits the people best (estimate), which takes longer.
         camera: the path of a camera that moved, or its file, or what such a JSON file holds; see docs/camera.md.
         height: the performer's height in metres; that of the checkpoint's skeleton if neither it nor settings say.
         start, end: seconds of the clip to use.
@@ -70,9 +79,9 @@ def capture(
     settings = _sized(settings, height, network)
     moves = None if camera is None else read_camera_path(camera)
     footage = open_footage(path)
-    lens = _lens(footage.width, footage.height, focal, fov, moves)
-    if lens.source == "assumed":
-        lens = _lens_of_file(footage, lens)
+    taken = _lens(footage.width, footage.height, focal, fov, moves)
+    if taken.source == "assumed" and lens == "auto":
+        taken = _lens_of_file(footage, taken)
     if isinstance(detector, str):
         with_detector = load_detector(detector, progress, **(detector_options or {}))
     else:
@@ -85,7 +94,7 @@ def capture(
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = track_people(times, detections, with_detector.layout, footage.fps)
-    header = {
+    header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,
         "source": {
@@ -96,12 +105,19 @@ def capture(
             "start": start,
             "end": end,
         },
-        "lens": _lens_header(lens),
+        "lens": _lens_header(taken),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
         "warnings": [w for w in (None if watch is None else watch.result().warning,) if w],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
-    return _lift_and_solve(header, tracks, lens, moves, network, settings, progress)
+    if taken.source == "assumed" and lens == "estimate":
+        size = footage.width, footage.height
+        layout = with_detector.layout
+        taken, error = estimated_lens(tracks[0], layout, footage.fps, size, network, settings, moves, progress)
+        header["lens"] = {**_lens_header(taken), "uncertainty": error}
+        if error > UNCERTAIN:
+            header["warnings"].append("The lens is uncertain: the people move too little over the floor to tell it")
+    return _lift_and_solve(header, tracks, taken, moves, network, settings, progress)
 
 
 def lift_keypoints(
@@ -174,6 +190,34 @@ def _lens(width: int, height: int, focal: float | None, fov: float | None, moves
     if focal is not None or fov is not None:
         raise MotionliftError("A lens was given beside a camera path that has its own", "Give one of them")
     return replace(make_lens(width, height, float(np.median(moves.focal))), source="path")
+
+
+def estimated_lens(
+    track: Track,
+    layout: str,
+    fps: float,
+    size: tuple[int, int],
+    network: Checkpoint,
+    settings: SolveSettings,
+    moves: CameraPath | None = None,
+    progress: Progress | None = None,
+) -> tuple[Lens, float]:
+    """The lens that fits a person best in a picture of that size, and how uncertain its focal length is, as a part."""
+    many = min(len(track.frames), round(SECONDS * fps))
+    start = (len(track.frames) - many) // 2
+    part = Track(**{f.name: getattr(track, f.name)[start : start + many] for f in fields(Track)})
+    plain, done = replace(settings, foot_lock=False), 0
+
+    def solved(lens: Lens) -> tuple[Camera, Person]:
+        nonlocal done
+        if progress:
+            progress("lens", done, len(FOVS))
+        done += 1
+        person = _lift_person(part, layout, lens, moves, fps, network)
+        camera, (person,), _ = solve_people((person,), lens, network.skeleton, layout, fps, plain, moves)
+        return camera, person
+
+    return estimate_lens(*size, network.skeleton, layout, solved)
 
 
 def _lens_of_file(footage: Footage, assumed: Lens) -> Lens:

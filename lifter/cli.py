@@ -49,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    lens.add_argument(
+        "--lens",
+        choices=("auto", "assume", "estimate"),
+        default="auto",
+        help="what the file tells of it, else an ordinary one (auto); an ordinary one; or what fits the people best",
+    )
     one.add_argument(
         "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
     )
@@ -147,6 +153,7 @@ def run_capture(args: argparse.Namespace) -> int:
             args.clip,
             focal=args.focal,
             fov=args.fov,
+            lens=args.lens,
             camera=args.camera,
             start=args.start,
             end=args.end,

@@ -103,17 +103,21 @@ def believable(contact: Flags, feet: NDArray[np.floating[Any]], floor: float, sh
 
     feet: metres, Z up, where the root path puts them; floor: its height.
     """
+    sure = np.zeros_like(contact)
+    for f in range(contact.shape[1]):
+        # Within each stance alone: the swing before and after it is no sign against its first and last frame.
+        for start, stop in runs(contact[:, f] & shown):
+            points = np.asarray(feet[start:stop, f], np.float64)
+            calm = np.asarray(gaussian_filter1d(points, SPEED_SECONDS * fps, axis=0, mode="nearest"), np.float64)
+            speed = np.zeros(len(points))
+            if stop - start > 1:
+                speed = np.linalg.norm(np.gradient(calm, axis=0), axis=-1) * fps
+            sure[start:stop, f] = (speed < FASTEST) & (points[:, 2] - floor < HIGHEST)
     out = np.zeros_like(contact)
     shortest = max(1, round(SHORTEST * fps))
     for start, stop in runs(shown):
-        points = np.asarray(feet[start:stop], np.float64)
-        calm = np.asarray(gaussian_filter1d(points, SPEED_SECONDS * fps, axis=0, mode="nearest"), np.float64)
-        speed = np.zeros(points.shape[:2])
-        if stop - start > 1:
-            speed = np.linalg.norm(np.gradient(calm, axis=0), axis=-1) * fps
-        sure = contact[start:stop] & (speed < FASTEST) & (points[..., 2] - floor < HIGHEST)
         for f in range(contact.shape[1]):
-            out[start:stop, f] = _hysteresis(sure[:, f].astype(np.float64), shortest)
+            out[start:stop, f] = _hysteresis(sure[start:stop, f].astype(np.float64), shortest)
     return out
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from .camera import Lens, unzoom
 from .camera_path import CameraPath, camera_places, poses_at
@@ -318,11 +319,8 @@ def _landings(contact: Flags, joint: str, fps: float) -> Array:
     """(T,) in 0..1 about the frames in which the joint's foot comes to stand."""
     side = contact[:, [i for i, n in enumerate(FEET) if n[0] == joint[0]]].any(1)
     begins = side & ~np.concatenate([[True], side[:-1]])
-    at = np.flatnonzero(begins)
-    if not len(at):
-        return np.zeros(len(side))
-    away = np.abs(np.arange(len(side))[:, None] - at).min(1) / fps
-    return (away <= IMPACT).astype(np.float64)
+    reach = int(IMPACT * fps)
+    return np.asarray(maximum_filter1d(begins.astype(np.float64), 2 * reach + 1, mode="constant"), np.float64)
 
 
 def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: str, fps: float) -> Shot:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
+from scipy.ndimage import minimum_filter1d
 
 from .camera import Lens, pixels_to_rays
 from .rotation import normalize
@@ -25,7 +26,10 @@ PIXEL_ERROR = 0.015
 SLIDE = 0.12
 """m/s that a foot in contact seems to move by, since the joints above it err."""
 
-FLOOR_ERROR = 0.04
+SETTLING = 0.07
+"""Seconds after a foot has landed and before it leaves in which it may still roll."""
+
+FLOOR_ERROR = 0.02
 """Metres that a foot in contact seems to be off the floor."""
 
 FOOTHOLD_ERROR, FOOTHOLDS, GRAVITY_ERROR = 0.06, 4.0, float(np.radians(4))
@@ -85,7 +89,7 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: boo
     distances: Array = np.linalg.norm(p[shot.valid], axis=-1)
     size = max(float(np.median(distances)) if distances.size else 0.0, 0.1) * 2
     standing = shot.contact & shot.valid[:, None]
-    together = standing[1:] & standing[:-1]
+    together = _settled(standing[1:] & standing[:-1], max(1, round(SETTLING * shot.fps)))
     steps = np.diff(shot.feet, axis=0)
     fall, flights = _flights(shot, p)
     in_air = np.zeros(frames, bool)
@@ -124,6 +128,11 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: boo
             in_air = _risen(heights - height, flights)
             level = np.minimum(1.0, 2 * FLOOR_ERROR / np.maximum(np.abs(heights - height), 1e-9))
     return root, height
+
+
+def _settled(together: Flags, edge: int) -> Flags:
+    """(T-1, F) steps without so many at either end of each stance, where feet roll and joints above them err most."""
+    return minimum_filter1d(together, 2 * edge + 1, axis=0, mode="nearest") if len(together) else together
 
 
 def _projection_rows(shot: Shot, p: Array) -> tuple[Array, Array, Array]:

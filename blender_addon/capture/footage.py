@@ -88,6 +88,8 @@ def make_request(clip: Any, footage: Any) -> Request:
         if footage.lens == "value":
             del options["camera"]["focal"]
             options["fov"] = focal_to_fov(footage.focal_mm)
+    elif footage.lens == "estimate":
+        options["lens"] = "estimate"
     elif footage.lens == "value":
         options["fov"] = focal_to_fov(footage.focal_mm)
     elif footage.lens == "solve":

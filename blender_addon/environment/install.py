@@ -98,8 +98,10 @@ def check(folder: Path, variables: dict[str, str] | None = None, progress: Progr
         killer = threading.Timer(PATIENCE, worker.kill)
         killer.start()
         try:
-            worker.stdin.write(b'{"id": 1, "kind": "doctor", "thorough": true}\n{"kind": "shutdown"}\n')
-            worker.stdin.flush()
+            # A worker that dies at once is told by its exit code below, not by the pipe that it leaves broken.
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.write(b'{"id": 1, "kind": "doctor", "thorough": true}\n{"kind": "shutdown"}\n')
+                worker.stdin.flush()
             lines = worker.stdout.read().splitlines()
         except OSError:  # it has ended before it listened
             lines = list[bytes]()
@@ -107,7 +109,8 @@ def check(folder: Path, variables: dict[str, str] | None = None, progress: Progr
             killer.cancel()
             worker.kill()
             code = worker.wait()
-            worker.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.close()
             worker.stdout.close()
         complaints.seek(0)
         said = complaints.read().decode(errors="replace").strip().splitlines()

@@ -6,7 +6,7 @@ Limbs come first: the chain of one side's bones that names most parts in their o
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 from .rig import RigSpec
 from .slots import CORE, FINGERS, SIDES, TWISTED, Mapping
@@ -14,6 +14,7 @@ from .words import PELVIS_WORDS, ROOT_WORDS, Word, read_name
 
 Found = dict[str, tuple[int, ...]]
 
+LONG = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
 ARM, LEG = ("clavicle", "upper_arm", "forearm", "hand"), ("between", "thigh", "shin", "foot", "toe")
 
 
@@ -86,9 +87,10 @@ def _in_order(options: list[tuple[str, ...]], order: tuple[str, ...]) -> tuple[s
     for choice in product(*(tuple(p for p in o if p in rank) for o in options[:12])):
         # "between" may stand anywhere (a metatarsal lies between foot and toe).
         ranks = [rank[p] for p in choice if p != "between"]
-        # Of choices with as many parts, one without clavicle or toe; then the one that leaves more on the way:
-        # LHipJoint beside LeftUpLeg is no thigh.
-        merit = (len(set(ranks)), len(set(choice) - {"clavicle", "toe", "between"}), choice.count("between"))
+        # Of choices with as many parts, the one with most bones that belong together: a shoulder above an elbow is an
+        # upper arm. Then the one that leaves more on the way: LHipJoint beside LeftUpLeg is no thigh.
+        together = sum(a in choice and b in choice for a, b in pairwise(LONG))
+        merit = (len(set(ranks)), together, choice.count("between"))
         if ranks == sorted(ranks) and merit > best_merit:
             best, best_merit = choice, merit
     return best

@@ -32,8 +32,8 @@ from benchmarks.performers.render import truth
 from lifter.errors import MotionliftError
 from lifter.skeleton import load_skeleton
 from tests.benchmarks.test_performers import SHOTS, motion
-from training.noise import FAST_SECONDS, SLOW_SECONDS, load_noise, noise_layouts
 from training.detector_noise import wander
+from training.noise import FAST_SECONDS, SLOW_SECONDS, load_noise, noise_layouts
 
 FPS = 30.0
 BIAS = np.array([0.02, -0.01, 0.015])

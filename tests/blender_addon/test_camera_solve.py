@@ -133,3 +133,23 @@ def test_the_worker_takes_it_as_it_is(clip: Any) -> None:
     solve(clip)
     read = camera_path.read_camera_path(json.loads(json.dumps(solved_path(clip, bpy.context.scene))))
     assert len(read.rotation) == FRAMES and read.focal[0] == pytest.approx(FOCAL, rel=1e-3)
+
+
+def test_the_footage_panel_sends_lens_or_path(clip: Any) -> None:
+    from types import SimpleNamespace
+
+    from blender_addon.capture.footage import make_request
+
+    def options(lens: str, moving: bool = False) -> dict[str, Any]:
+        panel = SimpleNamespace(use_range=False, lens=lens, focal_mm=36.0, use_camera_path=moving)
+        return make_request(clip, panel).options
+
+    assert options("auto") == {} and options("estimate") == {"lens": "estimate"}
+    with pytest.raises(UserError, match="no camera solve"):
+        options("auto", moving=True)
+    solve(clip)
+    assert options("solve") == {"focal": pytest.approx(FOCAL, rel=1e-3)}
+    moving = options("auto", moving=True)
+    assert set(moving) == {"camera"} and len(moving["camera"]["rotation"]) == FRAMES
+    own = options("value", moving=True)
+    assert "focal" not in own["camera"] and own["fov"] == pytest.approx(53.13, abs=0.01)

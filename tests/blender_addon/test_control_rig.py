@@ -6,20 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix
 
-from blender_addon.retarget.blender.apply import put_on_rig
+from blender_addon.retarget.blender.apply import KeySettings, put_on_rig
 from blender_addon.retarget.controls import wanted_matrices
-from blender_addon.retarget.rig import Array
-from blender_addon.retarget.rotations import angle_between, from_matrix, rotate
+from blender_addon.retarget.rig import Array, RigError
+from blender_addon.retarget.rotations import about, angle_between, from_matrix, multiply, rotate, slerp, unit
 from blender_addon.retarget.solve import RetargetSettings
 from blender_addon.take_file import TakeFile
 
 from .armatures import make_motion, performer, posed
 from .make_take import body as skeleton
-from .rigify import generate, open_generated
+from .rigify import NAME, generate, open_generated
 from .rigs import Built, build, vary
+from .test_feet import demo
 from .test_retarget import expected, from_joints, other_rest, random_turns
 
 SEGMENTED = ("upper_arm", "thigh")
@@ -119,12 +122,8 @@ def human(folder: Path) -> Path:
 
 
 LIMBS = ("upper_arm", "forearm", "thigh", "shin")
-ENDS = {
-    "upper_arm": ("shoulder", "elbow"),
-    "forearm": ("elbow", "wrist"),
-    "thigh": ("hip", "knee"),
-    "shin": ("knee", "ankle"),
-}
+STARTS = {"upper_arm": "shoulder", "forearm": "elbow", "thigh": "hip", "shin": "knee"}
+ENDS = {"upper_arm": "elbow", "forearm": "wrist", "thigh": "knee", "shin": "ankle"}
 BELOW = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shin", "shin": "foot"}
 
 
@@ -143,7 +142,7 @@ def test_evaluated_limbs_lie_as_the_performers(rig: str, limbs: str, request: py
     off: dict[str, float] = {}
     for side in "lr":
         for part in LIMBS:
-            a, b = (joints[f"{side}_{n}"] for n in ENDS[part])
+            a, b = (joints[f"{side}_{n[part]}"] for n in (STARTS, ENDS))
             first, second = (order.index(f"DEF-{n}.{side.upper()}") for n in (part, BELOW[part]))
             off[f"{side} {part}"] = _directions_apart(heads[:, second] - heads[:, first], b - a)
     body, wanted = report.rig, wanted_matrices(report.retargeted)
@@ -156,7 +155,9 @@ def test_evaluated_limbs_lie_as_the_performers(rig: str, limbs: str, request: py
     worst, most = max(off, key=lambda n: off[n]), max(turned, key=lambda n: turned[n])
     print(f"{rig}, {limbs}: direction of {worst} {off[worst]:.3f}, turn of {most} {turned[most]:.3f} degrees")
     assert off[worst] <= 1.0, {n: round(a, 2) for n, a in off.items() if a > 1}
-    assert turned[most] <= 1.0, {n: round(a, 2) for n, a in turned.items() if a > 1}
+    # IK bends a leg about the hinge that the metarig's slightly bent knees have, 1.3 degrees off the performer's.
+    limit = 1.0 if limbs == "fk" else 1.5
+    assert turned[most] <= limit, {n: round(a, 2) for n, a in turned.items() if a > 1}
     middle = np.mean([heads[:, order.index(f"DEF-thigh.{s}")] for s in "LR"], 0)
     hips = (joints["l_hip"] + joints["r_hip"]) / 2
     miss = np.abs(middle - hips * report.retargeted.scale).max()
@@ -169,3 +170,219 @@ def free_take(seed: int, frames: int = 12) -> TakeFile:
     rest = {j["name"]: np.array(j["rest"], float) for j in skeleton()["joints"]}
     turns, root = random_turns(seed, frames, shrug=10.0)
     return make_motion(rest, turns, root)
+
+
+# What is keyed and how
+
+
+def walk(frames: int = 40, fps: float = 24.0) -> TakeFile:
+    """A smooth motion that goes somewhere and turns around."""
+    rest = {j["name"]: np.array(j["rest"], float) for j in skeleton()["joints"]}
+    ends, _ = random_turns(5, 2)
+    share = (1 - np.cos(np.linspace(0, np.pi, frames))) / 2
+    spin = about(np.broadcast_to([0.0, 0, 1], (frames, 3)), 2 * share)
+    turns = {b: multiply(spin, slerp(q[:1], q[1:], share)) for b, q in ends.items()}
+    return make_motion(rest, turns, np.stack([2 * share, np.sin(3 * share), 0.9 + 0 * share], -1), fps)
+
+
+def curves(action: Any) -> dict[str, list[Any]]:
+    """F-curves by what follows the path of their bone: {'upper_arm_fk.L.rotation_quaternion': [w, x, y, z]}."""
+    out: dict[str, list[Any]] = {}
+    bags = [action] if bpy.app.version < (4, 4, 0) else list(action.layers[0].strips[0].channelbags)
+    for curve in (c for bag in bags for c in bag.fcurves):
+        out.setdefault(curve.data_path.replace('pose.bones["', "").replace('"]', "", 1), []).append(curve)
+    return out
+
+
+def in_the_scene(armature: Any, frames: tuple[float, ...] = (1, 17, 40)) -> Array:
+    """(N, B, 4, 4) evaluated deform bones in the scene, their axes made unit."""
+    out = []
+    for frame in frames:
+        bpy.context.scene.frame_set(int(frame), subframe=frame % 1)
+        out.append([np.array(armature.matrix_world @ b.matrix) for b in armature.pose.bones if b.bone.use_deform])
+    whole = np.array(out)
+    whole[..., :3, :3] /= np.linalg.norm(whole[..., :3, :3], axis=-2, keepdims=True)
+    return whole
+
+
+def test_switches_are_keyed_and_set_by_limb(basic: Path) -> None:
+    armature = open_generated(basic)
+    report = put_on_rig(walk(), armature, settings=replace(FREE, limbs="arms=fk,legs=ik"))
+    keyed = curves(report.action)
+    bones = armature.pose.bones
+    for side in "LR":
+        assert [k.co[1] for k in keyed[f'upper_arm_parent.{side}["IK_FK"]'][0].keyframe_points] == [1.0]
+        assert [k.co[1] for k in keyed[f'thigh_parent.{side}["IK_FK"]'][0].keyframe_points] == [0.0]
+        assert [k.co[1] for k in keyed[f'thigh_parent.{side}["pole_vector"]'][0].keyframe_points] == [1.0]
+        assert bones[f"upper_arm_parent.{side}"]["IK_FK"] == 1 and bones[f"thigh_parent.{side}"]["IK_FK"] == 0
+        assert bones[f"thigh_parent.{side}"]["pole_vector"]
+        for control in ("upper_arm_fk", "forearm_fk", "hand_fk", "foot_ik"):
+            assert len(keyed[f"{control}.{side}.rotation_quaternion"][0].keyframe_points) == 40
+        assert len(keyed[f"thigh_ik_target.{side}.location"]) == 3
+        assert not any(path.startswith((f"thigh_fk.{side}", f"hand_ik.{side}")) for path in keyed)
+    assert len(keyed["shoulder.L.rotation_euler"]) == 3
+    assert not any("ORG-" in path or "DEF-" in path for path in keyed)
+    # What stays the same all the time has one key: the take's toes do not bend. What a take does not move has none.
+    assert len(keyed["toe_ik.L.rotation_quaternion"][0].keyframe_points) == 1
+    assert not any(path.startswith("root.") for path in keyed)
+
+
+PLACE = np.array([[0, -2.0, 0, 3], [2, 0, 0, 4], [0, 0, 2, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize("limbs", ["fk", "ik"])
+def test_roots_show_the_same_motion(basic: Path, limbs: str) -> None:
+    shown: dict[str, Array] = {}
+    for root in ("hips", "bone", "object"):
+        armature = open_generated(basic)
+        armature.matrix_world = Matrix(PLACE.tolist())
+        report = put_on_rig(walk(), armature, settings=replace(FREE, limbs=limbs, root=root))
+        assert report.controls and not report.warnings
+        shown[root] = in_the_scene(armature)
+        carriers = {"hips": "torso.location", "bone": "root.location", "object": "location"}
+        ranges = {
+            path: max(np.ptp([k.co[1] for k in c.keyframe_points]) for c in of)
+            for path, of in curves(report.action).items()
+            if path in carriers.values()
+        }
+        assert {p for p, r in ranges.items() if r > 0.7} == {carriers[root]}
+    assert np.ptp(shown["hips"][:, 0, 0, 3]) > 1
+    for root in ("bone", "object"):
+        assert np.abs(shown[root] - shown["hips"]).max() < 2e-3, root
+
+
+def test_in_place(basic: Path) -> None:
+    armature = open_generated(basic)
+    put_on_rig(walk(), armature, settings=replace(FREE, root="in_place", limbs="ik"))
+    names = [b.name for b in armature.pose.bones if b.bone.use_deform]
+    hips = in_the_scene(armature)[..., :3, 3][:, [names.index(f"DEF-thigh.{s}") for s in "LR"]].mean(1)
+    assert np.ptp(hips[:, :2], axis=0).max() < 1e-3
+
+
+def test_mirrored_armature(basic: Path) -> None:
+    """A negative scale: the picture is that of the plain rig with left and right bones exchanged."""
+    armature = open_generated(basic)
+    put_on_rig(walk(), armature, settings=FREE)
+    wanted = in_the_scene(armature)[..., :3, 3]
+    armature = open_generated(basic)
+    armature.matrix_world = Matrix.Diagonal((-1, 1, 1, 1))
+    report = put_on_rig(walk(), armature, settings=FREE)
+    assert any("negative scale" in w for w in report.warnings)
+    names = [b.name for b in armature.pose.bones if b.bone.use_deform]
+    swap = [names.index(n[:-1] + {"L": "R", "R": "L"}[n[-1]] if n[-2:] in (".L", ".R") else n) for n in names]
+    same = [i for i, n in enumerate(names) if not n.endswith("001")]
+    assert np.abs(in_the_scene(armature)[:, swap][:, same][..., :3, 3] - wanted[:, same]).max() < 1e-3
+
+
+def test_steps_and_fewer_keys(basic: Path) -> None:
+    armature = open_generated(basic)
+    every = tuple(range(1, 41))
+    full = put_on_rig(walk(), armature, settings=replace(FREE, limbs="ik"))
+    wanted = in_the_scene(armature, every)
+    stepped = put_on_rig(walk(), armature, settings=replace(FREE, limbs="ik"), keys=KeySettings(step=13))
+    assert [k.co[0] for k in curves(stepped.action)["foot_ik.L.location"][0].keyframe_points] == [1, 14, 27, 40]
+    fewer = put_on_rig(walk(), armature, settings=replace(FREE, limbs="ik"), keys=KeySettings(reduce=(0.5, 2.0)))
+    count = [sum(len(c.keyframe_points) for of in curves(r.action).values() for c in of) for r in (full, fewer)]
+    assert count[1] < 0.5 * count[0]
+    got = in_the_scene(armature, every)
+    assert np.abs(got - wanted)[..., :3, 3].max() < 0.03
+
+
+def test_nla_and_layer(basic: Path) -> None:
+    armature = open_generated(basic)
+    put_on_rig(walk(), armature, settings=replace(FREE, limbs="ik"))
+    wanted = in_the_scene(armature)
+    report = put_on_rig(walk(), armature, settings=replace(FREE, limbs="ik"), keys=KeySettings(layer=True))
+    data = armature.animation_data
+    assert [t.strips[0].action for t in data.nla_tracks] == [report.action] and data.action != report.action
+    assert np.abs(in_the_scene(armature) - wanted).max() < 1e-4
+    # And once more, with tracks below: they do not enter what is measured.
+    put_on_rig(walk(), armature, settings=replace(FREE, limbs="fk"))
+    assert np.abs(in_the_scene(armature)[:, 0] - wanted[:, 0]).max() < 1e-4
+
+
+def pose_at_random(armature: Any, size: float) -> None:
+    rng = np.random.default_rng(0)
+    for bone in armature.pose.bones:
+        if not bone.name.startswith(("MCH-", "ORG-", "DEF-", "VIS_")) and "breast" not in bone.name:
+            bone.rotation_quaternion = unit(np.array([1.0, 0, 0, 0]) + rng.normal(0, 0.3, 4)).tolist()
+            bone.rotation_euler = rng.normal(0, 0.3, 3)
+            bone.location, bone.scale = rng.normal(0, 0.1, 3), (size,) * 3
+    armature.pose.bones["root"].scale = (1, 1, 1)
+    bpy.context.view_layer.update()
+
+
+@pytest.mark.parametrize("limbs", ["fk", "ik"])
+@pytest.mark.parametrize("root", ["hips", "bone"])
+def test_any_pose_before_gives_the_same(basic: Path, limbs: str, root: str) -> None:
+    """Controls that were moved, turned or scaled by hand are keyed or put to rest; so are forgotten tweaks."""
+    armature = open_generated(basic)
+    settings = replace(FREE, limbs=limbs, root=root)
+    put_on_rig(walk(), armature, settings=settings)
+    wanted = in_the_scene(armature)
+    armature = open_generated(basic)
+    pose_at_random(armature, 1.1)
+    report = put_on_rig(walk(), armature, settings=settings)
+    assert not report.warnings
+    assert np.abs(in_the_scene(armature) - wanted).max() < 2e-3
+
+
+def test_a_scaled_root_is_told(basic: Path) -> None:
+    armature = open_generated(basic)
+    armature.pose.bones["root"].scale = (1.3, 1.3, 1.3)
+    text = " ".join(put_on_rig(walk(), armature, settings=FREE).warnings)
+    assert "pose scales root" in text and "do not bring" not in text
+
+
+def test_nothing_of_the_measuring_is_left(basic: Path) -> None:
+    armature = open_generated(basic)
+    mine = bpy.data.actions.new("mine")
+    armature.animation_data_create().action = mine
+    scenes, scene, frame = len(bpy.data.scenes), bpy.context.scene, bpy.context.scene.frame_current
+    report = put_on_rig(walk(), armature, settings=FREE)
+    assert {a.name for a in bpy.data.actions} == {"mine", report.action.name}
+    assert len(bpy.data.scenes) == scenes and bpy.context.scene == scene and scene.frame_current == frame
+    assert armature.users_scene == (scene,)
+    assert armature.animation_data.action == report.action
+
+
+def test_library_override(basic: Path, tmp_path: Path) -> None:
+    armature = open_generated(basic)
+    put_on_rig(walk(), armature, settings=FREE)
+    wanted = in_the_scene(armature)
+    before = basic.read_bytes()
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(basic), link=True) as (_, to):
+        to.objects = [NAME]
+    linked = bpy.data.objects[NAME]
+    bpy.context.scene.collection.objects.link(linked)
+    with pytest.raises(RigError, match="override"):
+        put_on_rig(walk(), linked, settings=FREE)
+    override = linked.override_create(remap_local_usages=True)
+    report = put_on_rig(walk(), override, settings=FREE)
+    assert report.controls
+    assert np.abs(in_the_scene(override) - wanted).max() < 1e-4
+    assert basic.read_bytes() == before
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    again = next(o for o in bpy.data.objects if o.override_library)
+    assert np.abs(in_the_scene(again) - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize("limbs", ["fk", "ik"])
+def test_held_feet_are_where_they_are_locked(stretched: Path, limbs: str) -> None:
+    """Longer legs and a real motion: what test_feet.py finds of locked feet holds for the evaluated ones."""
+    armature = open_generated(stretched)
+    bpy.context.scene.render.fps = 30
+    report = put_on_rig(demo(), armature, settings=RetargetSettings(limbs=limbs))
+    held, wanted = report.retargeted.contact, wanted_matrices(report.retargeted)
+    assert held.sum() > 100
+    off = []
+    for frame in range(0, len(held), 3):
+        bpy.context.scene.frame_set(1 + frame)
+        for side, on in zip("LR", held[frame], strict=True):
+            for part in ("foot", "toe"):
+                place = np.array(armature.pose.bones[f"DEF-{part}.{side}"].head)
+                off.append(np.linalg.norm(place - wanted[frame, report.rig.index(f"ORG-{part}.{side}"), :3, 3]) * on)
+    print(f"{limbs}: held feet off by {1000 * max(off):.2f} mm")
+    assert max(off) < 0.002

@@ -336,7 +336,7 @@ class TestSettingUp:
             os.kill(worker.pid, signal.SIGKILL)
         ended = wait(worker)[-1]
         assert isinstance(ended, Cancelled if how == "cancel" else Failed)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 10
         assert not extension.left_over()
         assert (extension.environment / "packages" / "tiny" / "__init__.py").read_bytes() == b"WORKS = True\n"
 

@@ -132,7 +132,7 @@ def test_cancelled_capture_leaves_nothing(ready: Any, tmp_path: Path) -> None:
     assert bpy.ops.motionlift.cancel() == {"FINISHED"}
     jobs.wait(task)
     jobs.wait(waiting)
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 10
     assert not list((tmp_path / "shot takes").iterdir()) and not len(ready.motionlift.takes)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from lifter.camera_path import camera_places, make_camera_path, poses_at, put_in_time, read_camera_path
 from lifter.errors import MotionliftError
@@ -41,6 +41,16 @@ def test_between_poses_the_camera_turns_and_moves_evenly() -> None:
     assert found.focal is not None and np.allclose(found.focal, [800, 810, 820, 830, 840, 840, 840])
     assert found.known.tolist() == [True] * 5 + [False] * 2
     assert np.allclose(camera_places(found.rotation, found.translation)[5:], [0.4, 0, 0.08])
+
+
+def test_turns_between_are_as_scipys() -> None:
+    """Turns of any size, and none at all."""
+    turns = Rotation.random(12, random_state=0).as_matrix()
+    turns[5] = turns[4]
+    at = np.array([0, 1, 2, 3.5, 4, 5, 7, 8, 9, 10, 11, 12.0])
+    found = poses_at(make_camera_path(turns, np.zeros((12, 3)), times=at), np.arange(0, 121), 10.0)
+    expected = Slerp(at, Rotation.from_matrix(turns))(np.arange(0, 121) / 10).as_matrix()
+    assert np.abs(found.rotation - expected).max() < 1e-9
 
 
 def test_one_pose_stands_for_all_frames() -> None:

@@ -68,3 +68,12 @@ def test_a_foot_that_moves_or_is_high_does_not_stand() -> None:
     found = believable(np.ones((60, 3), bool), feet, 0.0, np.ones(60, bool), 30)
     assert found[:, 0].all() and not found[:, 1:].any()
     assert not believable(np.zeros((60, 3), bool), feet, 0.0, np.ones(60, bool), 30).any()
+
+
+def test_take_off_and_landing_are_believed() -> None:
+    """A foot that flies at once at 4 m/s stood until then: the flight says nothing against its last frame."""
+    stands = np.ones((60, 1), bool)
+    stands[20:35] = False
+    feet = np.zeros((60, 1, 3))
+    feet[20:35, 0, 2] = 0.6 * np.sin(np.linspace(0.2, np.pi - 0.2, 15))
+    assert (believable(stands, feet, 0.0, np.ones(60, bool), 30) == stands).all()

@@ -179,6 +179,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         assert p.grad is not None and torch.isfinite(p.grad).all() and p.grad.abs().max() > 0, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_it_learns_one_batch_by_heart(name: str) -> None:
     """A tenth of the loss within a short loop."""

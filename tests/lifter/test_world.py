@@ -7,7 +7,7 @@ import pytest
 
 from lifter.camera import make_lens, project
 from lifter.rotation import normalize
-from lifter.world import Shot, floor_height, mean_direction, root_path, scene_axes
+from lifter.world import Shot, floor_height, mean_direction, root_path, scene_axes, upright_on
 
 LENS = make_lens(1280, 720, focal=1100)
 
@@ -182,3 +182,16 @@ def test_a_level_camera_looks_along_y() -> None:
 def test_the_floor_is_where_the_lowest_foot_comes() -> None:
     feet = np.random.default_rng(0).uniform(0.1, 0.5, (100, 4))
     assert 0.1 <= floor_height(feet) < 0.2
+
+
+def test_somebody_who_walks_far_levels_the_scene_and_who_stays_does_not() -> None:
+    rng = np.random.default_rng(0)
+    slope = np.tan(np.radians(5))
+    far = np.concatenate([rng.uniform(-3, 3, (20, 2)), np.zeros((20, 1))], 1)
+    far[:, 2] = far[:, 0] * slope + rng.normal(size=20) * 0.01
+    far[3, 2] += 0.5  # a step onto a box
+    near = far * [0.03, 0.03, 0]
+    near[:, 2] = near[:, 0] * slope
+    for points, low, high in ((far, 4.5, 5.3), (near, 0, 0.5), (far[:2], 0, 1e-9)):
+        up = upright_on(points, np.ones(len(points)))
+        assert low <= np.degrees(np.arccos(up[2])) <= high

@@ -1,11 +1,9 @@
 """Every network can learn: eight clips, seen cleanly, are known by heart to less than 3 mm.
 
-Some minutes a network, so only where it is asked for: MOTIONLIFT_SLOW=1 pytest -s tests/training/test_overfit.py
+Some minutes a network, so only where it is asked for: pytest -s -m slow tests/training/test_overfit.py
 """
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import pytest
@@ -41,7 +39,6 @@ def eight_clips(body: Skeleton) -> Example:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MOTIONLIFT_SLOW" not in os.environ, reason="some minutes a network; set MOTIONLIFT_SLOW=1")
 @pytest.mark.parametrize("name", net_names())
 def test_eight_clips_are_learned_to_3_mm(body: Skeleton, name: str) -> None:
     size = "body" if name == "temporal_mixer" else "xs"

@@ -1,4 +1,4 @@
-"""A real Blender window on a display of its own: commands, mouse, screenshots. Linux, with Xvfb, xdotool, ImageMagick."""
+"""A real Blender window on a display of its own: commands, mouse, screenshots. Wants Xvfb, xdotool, ImageMagick."""
 
 from __future__ import annotations
 
@@ -84,7 +84,17 @@ class BlenderWindow:
                 self._start(["openbox"])
         begun = time.monotonic()
         self.process = self._start(
-            [self.blender, *self.options, "--window-geometry", "0", "0", str(width), str(height), "--python", str(INSIDE)],
+            [
+                self.blender,
+                *self.options,
+                "--window-geometry",
+                "0",
+                "0",
+                str(width),
+                str(height),
+                "--python",
+                str(INSIDE),
+            ],
             log=self.home / "blender.log",
         )
         self.run("result = 1", 300)
@@ -159,9 +169,9 @@ class BlenderWindow:
         out: list[int] = []
         for i in range(2, height - 8):
             # Two lines of four dots, and nothing above and below.
-            if runs[i] == 4 and 4 in runs[i + 2 : i + 5] and not runs[i - 2] and not runs[i + 7]:
-                if not out or y + i - out[-1] > 8:
-                    out.append(y + i)
+            dots = runs[i] == 4 and 4 in runs[i + 2 : i + 5] and not runs[i - 2] and not runs[i + 7]
+            if dots and (not out or y + i - out[-1] > 8):
+                out.append(y + i)
         return out
 
     @staticmethod
@@ -173,7 +183,9 @@ class BlenderWindow:
     def hovered(self, editor: str) -> str:
         return str(self.run(HOVERED.format(editor=editor, region="UI")) or "")
 
-    def buttons(self, editor: str = "VIEW_3D", wanted: str = "", start: int = 0, step: int = 9) -> dict[str, tuple[int, int]]:
+    def buttons(
+        self, editor: str = "VIEW_3D", wanted: str = "", start: int = 0, step: int = 9
+    ) -> dict[str, tuple[int, int]]:
         """Place of every operator's button that is seen in the sidebar, by its call as Python; the first of each.
 
         wanted: stop when this operator is found. start: begin below this row of the display.

@@ -1,4 +1,4 @@
-"""A character whose bones are named by Mixamo, in a .blend for run.py: python -m tests.window.hero hero.blend (needs bpy)."""
+"""A character with Mixamo's bone names, in a .blend for run.py: python -m tests.window.hero hero.blend (needs bpy)."""
 
 from __future__ import annotations
 

@@ -105,9 +105,13 @@ class Run:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--blender", default=shutil.which("blender") or "blender")
-    parser.add_argument("--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION")
+    parser.add_argument(
+        "--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION"
+    )
     parser.add_argument("--zip", type=Path, required=True)
-    parser.add_argument("--rig", type=Path, required=True, help="a .blend with one character, its bones named by Mixamo")
+    parser.add_argument(
+        "--rig", type=Path, required=True, help="a .blend with one character, its bones named by Mixamo"
+    )
     parser.add_argument(
         "--set-up", action="store_true", help="press Set Up and use that environment, and no $MOTIONLIFT_PYTHON"
     )
@@ -119,7 +123,10 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     python = os.environ.pop("MOTIONLIFT_PYTHON", sys.executable) if args.set_up else os.environ["MOTIONLIFT_PYTHON"]
     options = [o for group in args.blender_options for o in group.split()]
-    with tempfile.TemporaryDirectory() as home, BlenderWindow(args.blender, Path(home), tuple(args.size), options) as window:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        BlenderWindow(args.blender, Path(home), tuple(args.size), options) as window,
+    ):
         run = Run(window, args.out, args.clip)
         shutil.copy(args.rig, Path(home) / "hero.blend")
         shutil.copy(args.clip, Path(home) / "dance.mp4")
@@ -193,8 +200,10 @@ def open_footage(run: Run, home: Path) -> None:
     run.tab()
     run.shoot("1-empty")
     run.press("motionlift.open_footage")
-    window.wait("len(bpy.context.window_manager.windows) > 1 or "
-                "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)")
+    window.wait(
+        "len(bpy.context.window_manager.windows) > 1 or "
+        "any(a.type == 'FILE_BROWSER' for w in bpy.context.window_manager.windows for a in w.screen.areas)"
+    )
     run.shoot("2-open")
     window.run(CHOOSE_FILE.format(folder=str(home), name="dance.mp4"))
     time.sleep(1.5)
@@ -410,7 +419,10 @@ def show_take(run: Run) -> None:
     time.sleep(1)
     run.window.run("bpy.context.window_manager.windows[0].scene.frame_set(60); result = 1")
     run.shoot("6-preview-and-camera")
-    run.expect("the camera has its background", "bpy.context.window_manager.windows[0].scene.camera.data.show_background_images")
+    run.expect(
+        "the camera has its background",
+        "bpy.context.window_manager.windows[0].scene.camera.data.show_background_images",
+    )
 
 
 def clip_editor(run: Run) -> None:

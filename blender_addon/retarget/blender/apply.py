@@ -94,12 +94,12 @@ def put_on_rig(
         if chosen is None or chosen.found_by == CONTROLS_PRESET:
             chosen = with_notes(Mapping(plan.slots, dict.fromkeys(plan.slots, 1.0), f"control rig {plan.rig}"))
         ways, warnings = open_ways(plan, ways)
-        warnings += check_rig(rig, chosen)
+        scaled = check_rig(rig, chosen)
         # The generated bones share a hand's twist out over the forearm themselves.
         result = retarget(motion, rig, chosen, replace(settings, forearm_twist=0.0))
         wanted = wanted_matrices(result)
         solved = solve_controls(armature, plan, wanted, ways, {b.bone for b in result.bones})
-        warnings += _told_misses(rig, solved.off, result.body.height)
+        warnings += scaled or _told_misses(rig, solved.off, result.body.height)
         channels = control_channels(solved.keys)
         set_switches(armature, solved.keys)
     if result.object is not None:
@@ -107,6 +107,8 @@ def put_on_rig(
     name = take.path.name.removesuffix(".npz").removesuffix(".take")
     name = name if len(take.people) == 1 else f"{name} {person + 1}"
     action = _write(armature, name, channels, result.frames, _size(rig), keys)
+    # An earlier layer for edits may have left this at adding to what lies below.
+    armature.animation_data.action_blend_type, armature.animation_data.action_influence = "REPLACE", 1.0
     if keys.to_nla or keys.layer:
         _to_nla(armature, action, name, keys)
     told = tuple(dict.fromkeys([*result.warnings, *warnings]))

@@ -68,9 +68,12 @@ def find_control_rig(armature: Any) -> ControlPlan | None:
 
 
 def body_spec(armature: Any, plan: ControlPlan) -> RigSpec:
-    """The rig's body bones as a plain rig with the parents they have in the body, not those the generator gave them."""
+    """The rig's body bones as a plain rig with the parents they have in the body, not those the generator gave them.
+
+    The root is posed as it is now, for takes that do not move it; what is above it is at rest.
+    """
     bones = [armature.data.bones[n] for n in plan.body]
-    names = list(plan.body)
+    names, root = list(plan.body), plan.slots.get("root", ())
     parents = [names.index(p) if p else -1 for p in plan.body.values()]
     rest = np.array([np.array(b.matrix_local) for b in bones])
     return make_rig(
@@ -80,6 +83,7 @@ def body_spec(armature: Any, plan: ControlPlan) -> RigSpec:
         np.array([b.length for b in bones]),
         armature.name,
         world=np.array(armature.matrix_world, np.float64),
+        basis=np.array([armature.pose.bones[n].matrix_basis if n in root else np.eye(4) for n in names], np.float64),
     )
 
 
