@@ -154,7 +154,9 @@ class Tell(bpy.types.Operator):
     bl_label = "Message"
     bl_options = {"INTERNAL"}
 
-    kind: bpy.props.StringProperty(default="INFO", options={"HIDDEN", "SKIP_SAVE"}, description="ERROR, WARNING or INFO")
+    kind: bpy.props.StringProperty(
+        default="INFO", options={"HIDDEN", "SKIP_SAVE"}, description="ERROR, WARNING or INFO"
+    )
     text: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The message")
 
     def invoke(self, context: Any, _event: Any) -> set[str]:

@@ -3,10 +3,10 @@
     python tests/window/run.py --zip dist/motionlift-0.1.0-online.zip --rig hero.blend -o out/window
 
 Needs Linux, a Blender (--blender; of 4.2 or later), Xvfb, xdotool and ImageMagick; no GPU and no display. The worker
-runs in the Python that $MOTIONLIFT_PYTHON names (its OpenCV also makes a clip), or with --set-up in the environment that
-the extension makes. Writes screenshots of every panel, and figures to window.json: the
-longest time that the main thread stood still while nothing happened and while a clip was captured, the time from the
-click on Cancel to the end of the capture, of solving again, and what was clicked. Exit code 0 if all went well.
+runs in the Python that $MOTIONLIFT_PYTHON names (its OpenCV also makes a clip), or with --set-up in the environment
+that the extension makes. Writes screenshots of every panel, and figures to window.json: the longest time that the main
+thread stood still while nothing happened and while a clip was captured, the time from the click on Cancel to the end of
+the capture, of solving again, and what was clicked. Exit code 0 if all went well.
 """
 
 from __future__ import annotations
