@@ -127,7 +127,7 @@ class RemoveSetup(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_confirm(self, event, confirm_text="Remove")
 
     def execute(self, _context: Any) -> set[str]:
         def work() -> None:

@@ -234,7 +234,7 @@ class AskCancel(bpy.types.Operator):
         return bool(jobs.tasks()) and not (screen and screen.is_animation_playing)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_confirm(self, event, confirm_text="Stop")
 
     def execute(self, _context: Any) -> set[str]:
         jobs.cancel_all()

@@ -13,11 +13,13 @@ from ..worker.messages import Progress
 
 ICONS = {"ERROR": "ERROR", "WARNING": "INFO", "INFO": "CHECKMARK"}
 STAGES = {
+    "start": "Starting",
     "fetch": "Fetching models",
     "download": "Downloading",
     "unpack": "Unpacking",
     "check": "Trying it",
     "detect": "Finding people",
+    "lens": "Estimating the lens",
     "lift": "Lifting into 3D",
     "solve": "Solving",
     "save": "Writing the take",
@@ -114,8 +116,6 @@ def duration(seconds: float) -> str:
 
 def draw_environment(layout: Any, context: Any, *, full: bool) -> None:
     """Whether captures can run, and the buttons that see to it; `full`: with repair and removal."""
-    from ..setup import device_text
-
     state = jobs.environment_state()
     if jobs.tasks("setup"):
         draw_progress(layout, "setup")
@@ -126,11 +126,19 @@ def draw_environment(layout: Any, context: Any, *, full: bool) -> None:
         return
     if full:
         layout.label(text=state.text, icon="CHECKMARK" if state.current else "INFO")
-        draw_text(layout, device_text(), characters(context), "BLANK1")
-        row = layout.row(align=True)
-        row.operator("motionlift.check_setup", icon="VIEWZOOM")
-        row.operator("motionlift.set_up", text="Repair", icon="FILE_REFRESH")
-        row.operator("motionlift.remove_setup", icon="TRASH")
+        if not jobs.own_python():
+            _draw_care(layout, context)
+
+
+def _draw_care(layout: Any, context: Any) -> None:
+    """What the environment was made for, and the buttons that look after it."""
+    from ..setup import device_text
+
+    draw_text(layout, device_text(), characters(context), "BLANK1")
+    row = layout.row(align=True)
+    row.operator("motionlift.check_setup", icon="VIEWZOOM")
+    row.operator("motionlift.set_up", text="Repair", icon="FILE_REFRESH")
+    row.operator("motionlift.remove_setup", icon="TRASH")
 
 
 class Dismiss(bpy.types.Operator):

@@ -294,6 +294,30 @@ def test_full_disk(ready: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         subprocess.run(["umount", str(full)], check=True)
 
 
+FULL_GPU = """
+import runpy, onnxruntime
+class Session(onnxruntime.InferenceSession):
+    def run(self, *args, **options):
+        raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
+                           "Conv node. Failed to allocate memory for requested buffer of size 1073741824")
+onnxruntime.InferenceSession = Session
+runpy.run_module("lifter.worker", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for a Python is a shell script")
+def test_no_gpu_memory(ready: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime's own words for it, from a worker whose network cannot be run."""
+    (tmp_path / "full_gpu.py").write_text(FULL_GPU)
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f'#!/bin/sh\nexec "{os.environ["MOTIONLIFT_PYTHON"]}" "{tmp_path / "full_gpu.py"}"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("MOTIONLIFT_PYTHON", str(stand_in))
+    said = refused(bpy.ops.motionlift.capture)
+    assert "The GPU's memory ran out" in said and "choose the CPU as device" in said
+    assert not len(ready.motionlift.takes) and not list((tmp_path / "shot takes").iterdir())
+
+
 def test_folder_that_cannot_be_written(ready: Any, tmp_path: Path) -> None:
     (tmp_path / "shot takes").write_text("a file where the folder should be")
     assert "cannot be written" in refused(bpy.ops.motionlift.capture)
