@@ -108,6 +108,7 @@ def whole(path: str, clip: str, shot: str) -> dict[str, Any]:
     """Capture, retarget, save, reopen, solve again, disable, enable and uninstall, by the operators."""
     paths = set(sys.path)
     install(path)
+    bpy.context.preferences.addons[NAME].preferences.cache_megabytes = 0  # nothing of the test's stays in the cache
     bpy.ops.wm.open_mainfile(filepath=shot)
     scene = bpy.context.scene
     bpy.ops.motionlift.open_footage(filepath=clip)

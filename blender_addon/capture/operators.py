@@ -137,6 +137,8 @@ def capture_options(settings: Any) -> dict[str, Any]:
         options["detector_options"] = {"people": settings.people}
     if "device" in solve_settings.offered()["capture"]:
         options["device"] = preferences().device
+    if "keep_megabytes" in solve_settings.offered()["capture"]:
+        options["keep_megabytes"] = preferences().cache_megabytes
     return options
 
 

@@ -73,6 +73,17 @@ def test_several_captures_get_names_of_their_own(ready: Any) -> None:
     assert ready.motionlift.take == 1
 
 
+def test_capturing_again_with_another_lens_uses_what_was_found(ready: Any, tmp_path: Path) -> None:
+    module("preferences").preferences().cache_megabytes = 10
+    bpy.ops.motionlift.capture()
+    begun = ready.motionlift.takes[0].coverage
+    ready.motionlift.footage.lens, ready.motionlift.footage.focal_mm = "value", 20.0
+    task = module("capture.operators").start_capture(ready, bpy.data.movieclips[0])
+    stages: set[str] = set()
+    module("capture.jobs").wait(task, lambda t: stages.add(t.progress.stage if t.progress else ""))
+    assert "detect" not in stages and ready.motionlift.takes[1].coverage == begun
+
+
 def test_summary_of_worker_and_of_file_agree(ready: Any, tmp_path: Path) -> None:
     bpy.ops.motionlift.capture()
     take = ready.motionlift.takes[0]
