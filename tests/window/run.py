@@ -100,10 +100,29 @@ class Run:
         for want in (False, True):  # closing makes room for the headers below
             for i, name in enumerate(SECTIONS):
                 if is_open[i] != want and (name in wanted) is want:
-                    self.window.click(self.window.region(editor)[0] + 120, self.window.headers(editor)[i] + 2)
+                    self.toggle(editor, i)
                     is_open[i] = want
-                    time.sleep(0.7)
         self.window.known.clear()
+
+    def toggle(self, editor: str, panel: int) -> None:
+        """Click a panel's header; again if nothing comes of it, as a window that is busy may miss a click."""
+        before = self.settled(editor)
+        for _ in range(3):
+            self.window.click(self.window.region(editor)[0] + 120, before[panel] + 2)
+            begun = time.monotonic()
+            while time.monotonic() - begun < 6:
+                time.sleep(0.3)
+                if self.settled(editor) != before:
+                    return
+        raise SystemExit(f"the panels stay at {before}")
+
+    def settled(self, editor: str) -> list[int]:
+        """Rows of the panels' headers, once they stay where they are."""
+        seen = [0]
+        while (now := self.window.headers(editor)) != seen:
+            seen = now
+            time.sleep(0.3)
+        return now
 
     def expect(self, what: str, condition: str) -> None:
         if not self.window.run(f"result = bool({condition})"):
@@ -445,12 +464,12 @@ def moved_away(run: Run, home: Path) -> None:
     run.press("motionlift.capture")
     time.sleep(1)
     run.shoot("5-moved-away")
+    window.key("Escape")
     run.shoot_panels("panel-moved-away")
     run.expect(
         "a clip that was moved away is told",
         f"not {JOBS}.tasks() and 'not there any more' in {NOTICES}.shown('capture')[0].text",
     )
-    window.key("Escape")
     choose(run, home / "dance.mp4")
 
 
