@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lifter.errors import MotionliftError
-from lifter.skeleton import Skeleton
+from .errors import MotionliftError
+from .skeleton import Skeleton
 
-_REMEDY = "Compare the file with docs/training-data.md"
+_REMEDY = "Compare the file with what docs/detectors.md and docs/training-data.md say of its format"
 
 
 def mapping(value: object, where: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def array(value: object, shape: tuple[int | str, ...], where: str) -> NDArray[np
     """Finite numbers of a shape, in which letters stand for any length, as float64."""
     try:
         out = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MotionliftError(f"{where}: {_described(value)}, expected numbers of {_text(shape)}", _REMEDY) from None
     fits = out.ndim == len(shape) and all(isinstance(n, str) or n == m for n, m in zip(shape, out.shape, strict=True))
     if not fits:
