@@ -35,7 +35,7 @@ def sequence(value: object, where: str, length: int | None = None) -> list[Any]:
     items = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple | np.ndarray) else None
     if items is None or (length is not None and len(items) != length):
         wanted = "a list" if length is None else f"a list of {length}"
-        raise MotionliftError(f"{where}: {_described(value)}, expected {wanted}", _REMEDY)
+        raise MotionliftError(f"{where}: {_described(cast(object, value))}, expected {wanted}", _REMEDY)
     return items
 
 
@@ -66,7 +66,7 @@ def joint_order(names: Sequence[str], skeleton: Skeleton, source: str) -> list[i
 
 def _described(value: object) -> str:
     if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and type {value.dtype}"
+        return f"an array of shape {value.shape} and type {cast(NDArray[Any], value).dtype}"
     if isinstance(value, list | tuple):
         return f"{'a list' if isinstance(value, list) else 'a tuple'} of {len(cast(Sequence[Any], value))}"
     return f"{type(value).__name__} {str(value)[:40]!r}"

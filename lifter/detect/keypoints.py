@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
 from lifter.footage import Footage, Frame
@@ -110,15 +111,17 @@ def _check_frames(found: KeypointClip, footage: Footage, first: int, whole: bool
         )
 
 
-def _scaled(found: KeypointClip, footage: Footage | None) -> list[np.ndarray]:
+def _scaled(found: KeypointClip, footage: Footage | None) -> list[NDArray[np.float32]]:
     """Keypoints in the footage's pixels. Raises MotionliftError where most lie outside its picture."""
     if footage is None:
         return [f.xy for f in found.found]
     size = np.array([footage.width, footage.height], np.float32)
     whole = np.concatenate([f.xy for f in found.found])
     whole = whole[np.isfinite(whole).all(-1)]
-    shares = bool(((whole >= 0) & (whole <= 1)).all())
-    out = [f.xy * (size if shares else 1.0 if f.size is None else size / np.float32(f.size)) for f in found.found]
+    shares = bool(((whole >= 0) & (whole <= 1)).all()) and all(f.size is None for f in found.found)
+    out = [
+        f.xy * (size if shares else 1.0 if f.size is None else size / np.array(f.size, np.float32)) for f in found.found
+    ]
     placed = np.concatenate(out)
     placed = placed[np.isfinite(placed).all(-1)]
     if (((placed < 0) | (placed > size)).any(-1)).mean() > OUTSIDE:

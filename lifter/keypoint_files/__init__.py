@@ -109,7 +109,8 @@ def _format_of_json(file: Path) -> str:
         with file.open(encoding="utf-8") as opened:
             head = opened.read(_PEEK)
     except (OSError, UnicodeDecodeError) as error:
-        raise MotionliftError(f"{file}: cannot be read ({error})", "Check the path") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise MotionliftError(f"{file}: cannot be read ({why})", "Check the path") from error
     keys = set(re.findall(r'"(\w+)"\s*:', head))
     if "people" in keys:
         return "openpose"

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from lifter.errors import MotionliftError
 from lifter.skeleton import layout_keypoints
 
+Array = NDArray[np.float64]
+
 LONGEST = 10_000_000
 """No clip has more frames: 92 hours at 30 a second. A larger number in a file is not a frame's."""
 

@@ -8,7 +8,7 @@ apart where it is given. Whole-body results in parts ("foot_kpts", ...) are put 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,9 +33,10 @@ def _name(file: Path, path: Path) -> str:
 def read(files: list[Path], layout: str) -> KeypointClip:
     """One video from its file."""
     (file,) = files
-    data = read_json(file)
+    data: Any = read_json(file)
     images: dict[str, dict[str, Any]] = {}
     if isinstance(data, dict):
+        data = mapping(cast(object, data), str(file))
         for i, image in enumerate(sequence(entry(data, "images", str(file)), f"{file}, images")):
             where = f"{file}, images[{i}]"
             images[str(entry(image, "id", where))] = mapping(image, where)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import pickle
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
-from lifter.structure import array
+from lifter.structure import array, sequence
 
 from .clip import Found, KeypointClip, make_clip, make_found
 from .names import place_names
@@ -116,13 +115,16 @@ def _read_h5(file: Path) -> tuple[list[tuple[str, str, str]], list[int], NDArray
             values = np.asarray(rows["values_block_0"], np.float64)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise damaged from error
-    if not isinstance(columns, list) or values.shape != (len(numbers), len(columns)) or not len(numbers):
+    columns = sequence(columns, f"{file}, columns")
+    if values.shape != (len(numbers), len(columns)) or not len(numbers):
         raise damaged
     named: list[tuple[str, str, str]] = []
     for column in columns:
-        if not isinstance(column, tuple) or len(column) not in (3, 4) or not all(isinstance(c, str) for c in column):
+        parts = sequence(column, f"{file}, columns")
+        names = [c for c in parts if isinstance(c, str)]
+        if len(parts) not in (3, 4) or len(names) != len(parts):
             raise damaged
-        named.append((column[1] if len(column) == 4 else "", column[-2], column[-1]))
+        named.append((names[1] if len(names) == 4 else "", names[-2], names[-1]))
     return named, _frames(numbers, file), values
 
 
@@ -139,7 +141,7 @@ class _NoImports(pickle.Unpickler):
         raise pickle.UnpicklingError("it refers to something outside")
 
 
-def _plain_pickle(data: bytes, file: Path) -> Sequence[Any]:
+def _plain_pickle(data: bytes, file: Path) -> Any:
     try:
         return _NoImports(io.BytesIO(data)).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:

@@ -8,8 +8,10 @@ has score 1.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
 
@@ -31,15 +33,12 @@ def read(files: list[Path], layout: str, camera: int | None = None) -> KeypointC
     """One camera's clip; camera: from 0, needed where there are several."""
     (file,) = files
     try:
-        data = np.load(file, mmap_mode="r", allow_pickle=False)
+        data: Any = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise MotionliftError(f"{file}: not an array of numbers, or cut short ({error})", "Write it again") from error
-    if (
-        not isinstance(data, np.ndarray)
-        or data.dtype.kind not in "fiu"
-        or data.ndim not in (3, 4)
-        or data.shape[-1] < 2
-    ):
+    # An archive of arrays may bear this name, too.
+    data = cast(NDArray[Any], data if isinstance(data, np.ndarray) else np.zeros(0))
+    if data.dtype.kind not in "fiu" or data.ndim not in (3, 4) or data.shape[-1] < 2:
         what = f"{file}: expected an array (cameras, frames, points, 2 or more) of pixels"
         raise MotionliftError(what, "Give FreeMoCap's file of 2D data")
     if "3dData" in file.name:

@@ -8,7 +8,7 @@ from 1.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,9 +30,9 @@ def read(files: list[Path], layout: str) -> KeypointClip:
     """One video from its file, or from its pictures' files."""
     listed: list[tuple[int, Any, str]] = []
     for file in files:
-        data = read_json(file)
+        data: Any = read_json(file)
         if isinstance(data, dict):
-            data = entry(data, "instance_info", str(file))
+            data = entry(cast(object, data), "instance_info", str(file))
         items = sequence(data, str(file))
         if len(files) == 1 and all(isinstance(x, dict) and "frame_id" in x for x in items):
             for i, item in enumerate(items):

@@ -16,7 +16,7 @@ import numpy as np
 from lifter.errors import MotionliftError
 from lifter.structure import array, entry, mapping, sequence
 
-from .clip import Found, KeypointClip, layout_of, make_clip, make_found, read_json
+from .clip import Array, Found, KeypointClip, layout_of, make_clip, make_found, read_json
 
 FRAME = re.compile(r"(.*?)_?([0-9]{1,12})(_keypoints)?\.json")
 HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
@@ -33,7 +33,7 @@ def clips(folder: Path) -> dict[str, list[Path]]:
 
 def read(files: list[Path], layout: str) -> KeypointClip:
     """One video from its files."""
-    rows: list[tuple[int, np.ndarray, str]] = []
+    rows: list[tuple[int, Array, str]] = []
     frames: list[int] = []
     with_hands = True
     for file in files:
@@ -63,7 +63,7 @@ def read(files: list[Path], layout: str) -> KeypointClip:
     return make_clip(folder, named, found, frames)
 
 
-def _triples(person: object, key: str, where: str) -> np.ndarray:
+def _triples(person: object, key: str, where: str) -> Array:
     numbers = array(np.ravel(entry(person, key, where)), ("N",), f"{where}, {key}")
     if len(numbers) % 3:
         raise MotionliftError(f"{where}, {key}: {len(numbers)} numbers, not a multiple of 3", "Write the file again")

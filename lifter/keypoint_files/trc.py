@@ -15,7 +15,7 @@ import numpy as np
 from lifter.errors import MotionliftError
 from lifter.structure import array
 
-from .clip import LONGEST, Found, KeypointClip, make_clip, make_found
+from .clip import LONGEST, Array, Found, KeypointClip, make_clip, make_found
 from .names import place_names
 
 PERSON = re.compile(r"(.*)_person([0-9]{1,4})\.trc")
@@ -51,7 +51,7 @@ def read(files: list[Path], layout: str) -> KeypointClip:
     return make_clip(path, layout, found, sorted(frames), rates.pop())
 
 
-def _read(file: Path) -> tuple[float, list[str], np.ndarray]:
+def _read(file: Path) -> tuple[float, list[str], Array]:
     """Frame rate, names of markers, and (T, 2 + 3 M) frame, time and places, NaN where blank."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
