@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,8 +68,9 @@ def capture(
         camera: the path of a camera that moved, or its file, or what such a JSON file holds; see docs/camera.md.
         height: the performer's height in metres; that of the checkpoint's skeleton if neither it nor settings say.
         start, end: seconds of the clip to use.
-        detector: a name, or a detector of the caller's own, which is closed at the end.
-        detector_options: for a detector by name, such as {"people": 3} for several people.
+        detector: a name; the path of keypoints that another tool found (docs/detectors.md); or a detector of the
+            caller's own, which is closed at the end.
+        detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu" or "gpu".
         keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
@@ -86,7 +88,7 @@ def capture(
     if taken.source == "assumed" and lens == "auto":
         taken = _lens_of_file(footage, taken)
     if isinstance(detector, str):
-        with_detector = load_detector(detector, progress, **(detector_options or {}))
+        with_detector = load_detector(detector, progress, footage, **(detector_options or {}))
     else:
         with_detector = detector
     try:
@@ -277,12 +279,14 @@ def _detect(
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
-    for frame in read_frames(footage, start, end):
-        indices.append(frame.index)
-        times.append(frame.time)
-        detections.append(detector.detect(frame.rgb, frame.time))
-        if watch is not None:
-            watch.see(frame.rgb, [d.xy for d in detections[-1]])
+    frames = read_frames(footage, start, end)
+    while batch := list(islice(frames, detector.batch)):
+        for frame, found in zip(batch, detector.detect(batch), strict=True):
+            indices.append(frame.index)
+            times.append(frame.time)
+            detections.append(found)
+            if watch is not None:
+                watch.see(frame.rgb, [d.xy for d in found])
         if progress:
             progress("detect", len(times), total)
     return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)

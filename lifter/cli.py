@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -60,7 +60,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
-    one.add_argument("--detector", default="mediapipe")
+    one.add_argument(
+        "--detector",
+        default="mediapipe",
+        metavar="NAME|PATH",
+        help="what finds people, or a file or folder of keypoints that another tool found (docs/detectors.md)",
+    )
+    one.add_argument("--layout", metavar="L", help="keypoint layout of such a file, where it is not found by itself")
+    one.add_argument(
+        "--detector-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the detector (docs/detectors.md), such as people=3; may be given again",
+    )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
     add_solving(one)
     one.set_defaults(run=run_capture)
@@ -158,6 +171,7 @@ def run_capture(args: argparse.Namespace) -> int:
             start=args.start,
             end=args.end,
             detector=args.detector,
+            detector_options=detector_options(args),
             checkpoint=args.checkpoint,
             settings=settings,
             progress=bar,
@@ -168,6 +182,20 @@ def run_capture(args: argparse.Namespace) -> int:
         say(f"warning: {warning}")
     say(f"wrote {args.out}")
     return 0
+
+
+def detector_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of the detector; numbers as numbers. Raises MotionliftError."""
+    options: dict[str, Any] = {} if args.layout is None else {"layout": args.layout}
+    for given in args.detector_option:
+        name, equals, value = given.partition("=")
+        if not (name and equals):
+            raise MotionliftError(f"--detector-option {given!r} is not NAME=VALUE", "Write it as people=3")
+        for convert in (int, float, str):
+            with suppress(ValueError):
+                options[name] = convert(value)
+                break
+    return options
 
 
 def run_animate(args: argparse.Namespace) -> int:
