@@ -234,7 +234,7 @@ def _do(worker: Worker, job: Job, status: Status, stall: float) -> Steps[Done]:
 def _animate(take: Path, out: Path, plan: Plan, pool: ThreadPoolExecutor) -> Steps[list[str]]:
     """Write a file from a take. Its warnings."""
     command = plan.animate
-    if not isinstance(command, tuple):
+    if callable(command):
         try:
             return command(take, out)
         except UserError as error:

@@ -134,9 +134,11 @@ def _exhaust(steps: Steps[T]) -> T:
 def _on_this_machine(plan: Plan) -> Plan:
     """With this machine's Python, which may lie elsewhere."""
     animate = plan.animate
-    if isinstance(animate, tuple):
-        animate = (sys.executable, *animate[1:])
-    return replace(plan, worker=(sys.executable, *plan.worker[1:]), animate=animate)
+    return replace(
+        plan,
+        worker=(sys.executable, *plan.worker[1:]),
+        animate=animate if callable(animate) else (sys.executable, *animate[1:]),
+    )
 
 
 def _check_resources(there: dict[str, float], wanted: Resources) -> None:

@@ -82,9 +82,12 @@ def read_record(out: Path, name: str) -> Record | None:
     try:
         said = json.loads(record_file(out, name).read_text(encoding="utf-8"))
         known = {f.name for f in fields(Record)}
-        record = Record(**{k: tuple(v) if isinstance(v, list) else v for k, v in said.items() if k in known})
-        return record if isinstance(record.file_keys, dict) and isinstance(record.summary, dict) else None
-    except (OSError, ValueError, TypeError, AttributeError):
+        values: dict[str, Any] = {k: v for k, v in said.items() if k in known}
+        for name in ("files", "warnings"):
+            values[name] = tuple(str(v) for v in values.get(name, ()))
+        sound = isinstance(values["file_keys"], dict) and isinstance(values["summary"], dict)
+        return Record(**values) if sound else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
