@@ -36,8 +36,10 @@ def capture(number: int, clip: Path, output: Path) -> None:
     if text == "hang":
         time.sleep(100)
     if text == "slow":
-        output.with_name(f".{output.name}.abcd1234").write_text("half")
+        half = output.with_name(f".{output.name}.abcd1234")
+        half.write_text("half")
         time.sleep(3)
+        half.unlink(missing_ok=True)
     say(id=number, type="progress", stage="detect", done=1, total=2, rate=1.0, left_s=1.0)
     output.write_text(f"take of {text}")
     summary = {"people": 1, "frames": 20, "fps": 30.0, "coverage": 1.0, "confidence": 0.8, "warnings": []}
