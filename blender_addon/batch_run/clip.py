@@ -105,7 +105,7 @@ def capture_clip(clip: Clip, plan: Plan, status: Status, pool: ThreadPoolExecuto
         if before and captured and (reported or not plan.reports):
             # What was written from the take may be of another rig: animate_clip looks.
             return replace(before, clip=str(clip.path), stamp=record.stamp, state="skipped", error=None, attempts=1)
-        summary = yield from _capture(clip, plan, status, pool, only_page=captured)
+        summary = yield from _capture(clip, plan, status, only_page=captured)
         if before and captured:
             record = replace(record, file_keys=before.file_keys, summary=before.summary, warnings=before.warnings)
         else:
@@ -171,9 +171,7 @@ def _with_content(record: Record, clip: Clip, before: Record | None, pool: Threa
         return record
 
 
-def _capture(
-    clip: Clip, plan: Plan, status: Status, pool: ThreadPoolExecutor, *, only_page: bool
-) -> Steps[Mapping[str, Any]]:
+def _capture(clip: Clip, plan: Plan, status: Status, *, only_page: bool) -> Steps[Mapping[str, Any]]:
     """Have a worker of its own make take, strip and report, and put them in place. What it says of the take."""
     take, page = plan.out / f"{clip.name}{TAKE}", plan.out / f"{clip.name}.html"
     strip = strip_file(plan.out, clip.name)
@@ -198,10 +196,12 @@ def _capture(
         # The take comes last: once it is there, so is the rest.
         for final, part in reversed(made.items()):
             os.replace(part, final)
-        yield from _wait(pool.submit(worker.close))
+        worker.cancel()  # it has nothing to do any more, and ends by itself
         return summary
-    finally:
+    except BaseException:
         worker.close()
+        raise
+    finally:
         for part in made.values():
             part.unlink(missing_ok=True)
 
