@@ -1,6 +1,6 @@
-"""The command line: `motionlift capture | solve | animate | batch | report | demo | doctor`; cli_batch.py has the batch.
+"""The command line: `motionlift capture | solve | animate | batch | report | demo | doctor`.
 
-It alone knows all packages, and imports late.
+It alone, with cli_batch.py, knows all packages, and imports late.
 """
 
 from __future__ import annotations

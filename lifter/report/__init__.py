@@ -112,10 +112,9 @@ def _person(take: Take, person: Person, numbers: NDArray[np.int64]) -> dict[str,
     scores = np.where(person.state == SEEN, person.scores.mean(-1), 0.0)
     names = list(take.skeleton.joint_names)
     hands = [names.index(n) for n in ("l_wrist", "r_wrist") if n in names]
-    feet = [k for k, n in enumerate(FEET)]
     speed = joint_speed(person.joints_world[:, [0]], take.fps)[:, 0]
     hand = joint_speed(person.joints_world[:, hands], take.fps).max(-1) if hands else np.full(len(speed), np.nan)
-    stands = (person.stands * (1 << np.array(feet))).sum(-1)
+    stands = (person.stands * 2 ** np.arange(len(FEET))).sum(-1)
 
     def small(values: NDArray[Any]) -> dict[str, Any]:
         return packed(np.where(shown.reshape(-1, *[1] * (values.ndim - 1)), values[at], np.nan))
@@ -134,11 +133,11 @@ def _person(take: Take, person: Person, numbers: NDArray[np.int64]) -> dict[str,
 
 
 def joint_speed(joints: NDArray[np.floating[Any]], fps: float) -> NDArray[np.float64]:
-    """(T, J) metres a second of (T, J, 3) joints, over two frames to either side; NaN beside gaps."""
+    """(T, J) metres a second of (T, J, 3) joints, over the frame before and that after; NaN in and beside gaps."""
     if len(joints) < 2:
         return np.zeros(joints.shape[:2])
     steps = np.linalg.norm(np.gradient(joints.astype(np.float64), 1 / fps, axis=0), axis=-1)
-    return np.where(np.isfinite(steps), steps, np.nan)
+    return np.where(np.isfinite(joints).all(-1), steps, np.nan)
 
 
 def _camera(take: Take, numbers: NDArray[np.int64]) -> dict[str, Any]:

@@ -34,9 +34,12 @@ const people = data.people.map((p, i) => ({
 const skipped = (name) => /(_ear|head_top|nose)$/.test(name);
 const LIMBS = [];
 for (let j = 0; j < J; j++)
-  if (PARENTS[j] >= 0 && !skipped(NAMES[j])) LIMBS.push([PARENTS[j], j, NAMES[j].slice(0, 2)]);
+  if (PARENTS[j] >= 0 && !skipped(NAMES[j]))
+    // Clavicles and hips belong to the trunk.
+    LIMBS.push([PARENTS[j], j, /clavicle|_hip$/.test(NAMES[j]) ? "" : NAMES[j].slice(0, 2)]);
 const joint = (name) => NAMES.indexOf(name);
 const EARS = [joint("l_ear"), joint("r_ear")], NOSE = joint("nose");
+const TRUNK = ["l_shoulder", "r_shoulder", "r_hip", "l_hip"].map(joint);
 const HEELS_TOES = ["l_heel", "l_toe", "r_heel", "r_toe"].map(joint);
 
 function mix(a, b, share) {
@@ -195,7 +198,7 @@ function home() {
   view.all = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, 0.9];
   view.to = middle(0) || view.all;
   const apart = people.length > 1 ? Math.hypot(high[0] - low[0], high[1] - low[1]) : 0;
-  view.away = Math.min(20, 4.4 + 1.1 * apart);
+  view.away = Math.min(20, 3.9 + 1.1 * apart);
 }
 
 function lookOut(width, height) {
@@ -243,7 +246,7 @@ function drawFloor(pen, see, around) {
         if (ends[0][2] < 0.1 || ends[1][2] < 0.1) continue;
         const far = Math.hypot(k / 2, m + 0.5) / reach;
         if (far >= 1) continue;
-        pen.strokeStyle = `rgba(140,150,168,${((whole ? 0.3 : 0.12) * (1 - far)).toFixed(3)})`;
+        pen.strokeStyle = `rgba(150,160,178,${((whole ? 0.42 : 0.16) * (1 - far)).toFixed(3)})`;
         pen.lineWidth = 1;
         line(pen, ends[0], ends[1]);
       }
@@ -270,13 +273,17 @@ function drawPath(pen, see, person, sample) {
 const place = (person, s, j) => [0, 1, 2].map((k) => person.world[3 * (s * J + j) + k]);
 
 function drawShadow(pen, see, person, sample) {
-  pen.strokeStyle = "rgba(0,0,0,.32)";
+  // One stroke: where limbs lie over each other the shadow is no darker.
+  pen.strokeStyle = "rgba(0,0,0,.38)";
+  pen.beginPath();
   for (const [a, b] of LIMBS) {
     const [p, q] = [a, b].map((j) => see([...place(person, sample, j).slice(0, 2), 0.002]));
     if (p[2] < 0.1 || q[2] < 0.1) continue;
-    pen.lineWidth = Math.max(1.5, 0.09 * p[3]);
-    line(pen, p, q);
+    pen.lineWidth = Math.max(1.5, 0.1 * p[3]);
+    pen.moveTo(p[0], p[1]);
+    pen.lineTo(q[0], q[1]);
   }
+  pen.stroke();
   HEELS_TOES.forEach((j, k) => {
     if (j < 0 || !((person.stands[sample] >> k) & 1)) return;
     const p = see([...place(person, sample, j).slice(0, 2), 0.003]);
@@ -316,6 +323,20 @@ function bodyParts(parts, see, person, sample) {
       },
     });
   }
+  const corners = TRUNK.map((j) => seen[j]);
+  if (TRUNK.every((j) => j >= 0) && corners.every((c) => c[2] > 0.1))
+    parts.push({
+      depth: corners.reduce((sum, c) => sum + c[2], 0) / 4 + 0.02,
+      draw(pen) {
+        pen.globalAlpha = 0.5 * faint;
+        pen.fillStyle = mix(color(person, ""), "#0b0d10", 0.35);
+        pen.beginPath();
+        corners.forEach((c, i) => (i ? pen.lineTo(c[0], c[1]) : pen.moveTo(c[0], c[1])));
+        pen.closePath();
+        pen.fill();
+        pen.globalAlpha = 1;
+      },
+    });
   if (EARS[0] < 0 || EARS[1] < 0) return;
   const [l, r] = EARS.map((j) => place(person, sample, j)), at = see(l.map((v, k) => (v + r[k]) / 2));
   const base = color(person, ""), size = 0.098 * at[3];
@@ -418,7 +439,7 @@ function rule(pen, width, height, share, text) {
   pen.fillStyle = "#6d7480";
   pen.font = "10px system-ui, sans-serif";
   pen.textAlign = "right";
-  pen.fillText(text, width - 4, y - 2 < 9 ? y + 10 : y - 2);
+  pen.fillText(text, width - 4, y + 11);
   pen.textAlign = "left";
 }
 function niceStep(least) {
@@ -462,7 +483,7 @@ lane("Contacts", "heels and toes", "tall", (pen, width, height) => {
   });
 }, (p, s) => FEET.filter((_, k) => (p.stands[s] >> k) & 1).join(", ") || "none stands");
 lane("Speed", "hips, and faster hand", "tall", (pen, width, height) => {
-  const p = people[chosen], step = niceStep(Math.max(0.25, highest(p.speed), 0.6 * highest(p.hand)) * 1.05);
+  const p = people[chosen], step = niceStep(Math.max(0.25, highest(p.speed), 0.95 * highest(p.hand)));
   const most = Math.max(step, 0.5);
   rule(pen, width, height, 1, `${most} m/s`);
   rule(pen, width, height, 0.5, `${most / 2}`);
@@ -521,7 +542,7 @@ function text(tag, words, kind) {
 }
 
 function setUp() {
-  const length = (data.count * SECONDS).toFixed(1), share = (test, p) => p.state.filter(test).length / data.count;
+  const length = (data.count * SECONDS).toFixed(1);
   const seen = Array.from({ length: data.count }, (_, s) => people.some((p) => p.state[s] !== GAP)).filter(Boolean).length;
   const totals = [[`${length} s`, "long"], [people.length, people.length === 1 ? "person" : "people"],
     [`${Math.round((100 * seen) / data.count)} %`, "covered"]];

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..skeleton import keypoints_to_joints
 from ..smooth import runs
 from ..take import FILLED, GAP, SEEN, Person, Take
 
 LOW_CONFIDENCE = 0.5
 LOW_SECONDS = 0.2
 """Shorter spells of low confidence are not worth a word."""
+OFF = 0.1
+"""A skeleton that is farther off than this part of the person's size in the picture is worth a word."""
 MOST_SPELLS = 6
 LENSES = {
     "given": "as given",
@@ -44,7 +47,7 @@ def facts(take: Take) -> list[list[str]]:
     if "smoothing" in settings and "strength" in settings:
         out.append(["Smoothing", f"{str(settings['smoothing']).replace('_', ' ')}, {settings['strength']:g}"])
     for i, person in enumerate(take.people):
-        seen = 100 * np.mean(person.state != GAP)
+        seen = 100 * float((person.state != GAP).mean())
         who = "Person" if len(take.people) == 1 else f"Person {i + 1}"
         out.append([who, f"{person.times[0]:.1f} to {person.times[-1]:.1f} s, seen in {seen:.0f} %"])
     return out
@@ -76,16 +79,40 @@ def _of_person(person: Person, take: Take) -> list[dict[str, Any]]:
     out += _spells(person, unsure, "the detector is unsure", "warning", take.fps, LOW_SECONDS)
     out += _spells(person, person.state == FILLED, "not seen for a moment, and filled in", "note", take.fps, 0)
     out += _spells(person, person.swapped, "left and right were exchanged, and put right", "note", take.fps, 0)
+    out += _spells(
+        person, _off(person, take), "the skeleton does not lie on the person", "warning", take.fps, LOW_SECONDS
+    )
     wrong = person.outlier.sum(0)
-    for joint in np.argsort(-wrong)[:3]:
+    worst: list[int] = np.argsort(-wrong)[:3].tolist()
+    for joint in worst:
         if wrong[joint] > 0:
-            name = take.skeleton.joint_names[joint].replace("l_", "left ").replace("r_", "right ").replace("_", " ")
+            name = _spoken(take.skeleton.joint_names[joint])
             first = int(person.frames[np.argmax(person.outlier[:, joint])])
             times = "once" if wrong[joint] == 1 else f"in {wrong[joint]} frames"
             out.append(
                 {"text": f"the {name} jumped {times}, and was smoothed over", "level": "note", "frames": [first] * 2}
             )
     return [{**each, "text": each["text"][0].upper() + each["text"][1:]} for each in out]
+
+
+def _off(person: Person, take: Take) -> NDArray[np.bool_]:
+    """(T,) where the solved joints, seen through the camera, are far from the keypoints for the person's size."""
+    xy, score = keypoints_to_joints(person.keypoints, person.scores, take.layout, take.skeleton)
+    xy = np.where((score > LOW_CONFIDENCE)[..., None], xy, np.nan)
+    known = np.isfinite(xy).all(-1).sum(-1) >= 4
+    off = np.zeros(len(xy), bool)
+    at = np.flatnonzero(known & (person.state == SEEN))
+    if len(at):
+        image = take.camera.project(person.joints_camera[at], person.frames[at])
+        size = np.linalg.norm(np.nanmax(xy[at], 1) - np.nanmin(xy[at], 1), axis=-1)
+        off[at] = np.nanmedian(np.linalg.norm(image - xy[at], axis=-1), axis=1) > OFF * size
+    return off
+
+
+def _spoken(joint: str) -> str:
+    """l_big_toe: left big toe."""
+    side = {"l_": "left ", "r_": "right "}.get(joint[:2], "")
+    return side + (joint[2:] if side else joint).replace("_", " ")
 
 
 def _spells(
