@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 SURE_BEND = 0.03
 """A knee this far off the line from hip to ankle, in metres, shows which way it bends as well as its hinge does."""
 
-WEAK_BEND = 0.55
+WEAK_BEND = 0.65
 """Sine of a bend, up to which a limb that bends against its own hinge is taken to bend backwards."""
 
 FORWARDS = 0.3
