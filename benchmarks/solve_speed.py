@@ -2,8 +2,8 @@
 
 python -m benchmarks.solve_speed --out benchmarks/solve_speed.md
 
-The motion is of somebody who steps on the spot; how it looks does not matter to the time. Times are of the processor, so
-that other work on the machine counts less.
+The motion is of somebody who steps on the spot; how it looks does not matter to the time. Times are of the processor:
+other work on the machine counts less.
 """
 
 from __future__ import annotations
