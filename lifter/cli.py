@@ -74,6 +74,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="of the detector (docs/detectors.md), such as people=3; may be given again",
     )
+    one.add_argument(
+        "--people",
+        default="all",
+        metavar="all|most|1,3",
+        help="whom to capture of those that the detector finds: all; the one seen most; or some, by a take's numbers",
+    )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
     add_solving(one)
     one.set_defaults(run=run_capture)
@@ -172,6 +178,7 @@ def run_capture(args: argparse.Namespace) -> int:
             end=args.end,
             detector=args.detector,
             detector_options=detector_options(args),
+            people=args.people,
             checkpoint=args.checkpoint,
             settings=settings,
             progress=bar,
