@@ -62,7 +62,6 @@ def _card(out: Path, record: Record) -> str:
         frames, fps = int(said.get("frames", 0)), float(said.get("fps", 0) or 0)
         people = int(said.get("people", 0))
         length = f" · {frames / fps:.1f} s" if fps else ""
-        unit = "frame" if frames == 1 else "frames"
         numbers = [
             f"{frames} {'frame' if frames == 1 else 'frames'}{length}",
             f"{people} {'person' if people == 1 else 'people'}",
@@ -80,7 +79,8 @@ def _card(out: Path, record: Record) -> str:
         f'<div class="row">{meter}<p class="numbers">{html.escape(" · ".join(numbers))}</p></div>'
         f"{f'<ul>{chr(10).join(notes)}</ul>' if notes else ''}"
         f'<footer><span class="links">{links}</span>'
-        f'<span class="path" title="{html.escape(record.clip, quote=True)}">&lrm;{html.escape(record.clip)}</span></footer>'
+        f'<span class="path" title="{html.escape(record.clip, quote=True)}">&lrm;{html.escape(record.clip)}</span>'
+        "</footer>"
         "</article>"
     )
 
