@@ -172,7 +172,7 @@ def _pieces(
         if alive and found:
             cost = _step_costs(alive, found, now, mirror)
             rows, columns = linear_sum_assignment(np.minimum(cost, 10 * NEAR))
-            for r, c in zip(rows.tolist(), columns.tolist(), strict=True):
+            for r, c in zip(map(int, rows), map(int, columns), strict=True):
                 if not cost[r, c] < NEAR or _in_doubt(cost, r, c):
                     continue
                 alive[r].times.append(now)
@@ -273,7 +273,7 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     sizes: Array = np.array([_typical_size(p) for p in pieces])
     for i in range(count):
         gap = first - last[i]
-        near = np.flatnonzero((gap > 0) & (gap <= longest))
+        near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
         if not len(near):
             continue
         before = pieces[i].detections[-1].xy.astype(np.float64)[None]

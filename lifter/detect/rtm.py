@@ -87,10 +87,10 @@ def read_networks(path: str | Path) -> Networks:
         value = data.get(key, default)
         if value is None:
             return None
-        good = isinstance(value, list | tuple) and len(value) == count  # type: ignore[reportUnknownArgumentType]
-        if not good or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
+        items: list[Any] = [*value] if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType]
+        if len(items) != count or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in items):
             raise fail(key, f"{count} numbers")
-        return tuple(value)
+        return tuple(items)
 
     def size(key: str, default: Any = None) -> tuple[int, int]:
         value = numbers(key, 2, default)
@@ -162,6 +162,7 @@ class RtmDetector:
         self._networks, self._people, self._every, self._sure = networks, people, find_every, sure
         self._count = len(layout_keypoints(networks.layout))
         self._finder: Any = None
+        self._pose: Any = None
         self._boxes: list[Box] = []
         colours = {"mean": networks.mean, "std": networks.deviation}
         if networks.kind == "all":
@@ -197,8 +198,9 @@ class RtmDetector:
 
     def _find(self, rgb: NDArray[np.uint8]) -> list[Box]:
         found: Any = self._finder(np.ascontiguousarray(rgb[..., ::-1]))  # YOLOX was trained on blue, green, red
-        boxes, kinds = found if isinstance(found, tuple) else (found, None)
-        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        parts: list[Any] = [*found] if isinstance(found, tuple) else [found, None]  # pyright: ignore[reportUnknownArgumentType]
+        kinds: Any = parts[1]
+        boxes = np.asarray(parts[0], np.float64).reshape(-1, 4)
         if kinds is not None:
             boxes = boxes[np.asarray(kinds).ravel()[: len(boxes)] == 0]
         sides = boxes[:, 2:] - boxes[:, :2]
