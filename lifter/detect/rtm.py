@@ -246,7 +246,7 @@ class RtmDetector:
     def _everybody(self, rgb: NDArray[np.uint8]) -> list[Detection]:
         picture = rgb if self._networks.colours == "rgb" else np.ascontiguousarray(rgb[..., ::-1])
         found = self._checked(*self._pose(picture))
-        sized = sorted(found, key=lambda d: -float(np.prod(np.ptp(_sure(d), axis=0))) if len(_sure(d)) else 0.0)
+        sized = sorted(found, key=_extent)
         return sized[: self._people or None]
 
     def _checked(self, xy: Any, score: Any) -> list[Detection]:
@@ -269,6 +269,12 @@ class RtmDetector:
 
 def _sure(detection: Detection) -> NDArray[np.float32]:
     return detection.xy[detection.score > SURE]
+
+
+def _extent(detection: Detection) -> float:
+    """For sorting: the largest body first."""
+    sure = _sure(detection)
+    return -float(np.prod(np.ptp(sure, axis=0))) if len(sure) else 0.0
 
 
 def _box(detection: Detection) -> Box | None:
