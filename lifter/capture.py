@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ from .smooth import runs
 from .solve import check_solvable
 from .steadiness import BackgroundWatch
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
-from .track import SHORT_GAP_SECONDS, Track, track_people
+from .track import SHORT_GAP_SECONDS, Track, choose_people, track_people
 
 LensChoice = Literal["auto", "assume", "estimate"]
 
@@ -51,6 +52,7 @@ def capture(
     end: float | None = None,
     detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
+    people: str = "all",
     checkpoint: str = "body",
     device: str = "auto",
     keep_megabytes: int = 0,
@@ -67,8 +69,11 @@ def capture(
         camera: the path of a camera that moved, or its file, or what such a JSON file holds; see docs/camera.md.
         height: the performer's height in metres; that of the checkpoint's skeleton if neither it nor settings say.
         start, end: seconds of the clip to use.
-        detector: a name, or a detector of the caller's own, which is closed at the end.
-        detector_options: for a detector by name, such as {"people": 3} for several people.
+        detector: a name; the path of keypoints that another tool found (docs/detectors.md); or a detector of the
+            caller's own, which is closed at the end.
+        detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
+        people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
+            a take of all of them numbers them.
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu" or "gpu".
         keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
@@ -86,7 +91,7 @@ def capture(
     if taken.source == "assumed" and lens == "auto":
         taken = _lens_of_file(footage, taken)
     if isinstance(detector, str):
-        with_detector = load_detector(detector, progress, **(detector_options or {}))
+        with_detector = load_detector(detector, progress, footage, **(detector_options or {}))
     else:
         with_detector = detector
     try:
@@ -103,7 +108,7 @@ def capture(
     indices, times, detections = found.indices, found.times, found.people
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
-    tracks = track_people(times, detections, with_detector.layout, footage.fps)
+    tracks = choose_people(track_people(times, detections, with_detector.layout, footage.fps), people)
     header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,
@@ -277,12 +282,14 @@ def _detect(
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
-    for frame in read_frames(footage, start, end):
-        indices.append(frame.index)
-        times.append(frame.time)
-        detections.append(detector.detect(frame.rgb, frame.time))
-        if watch is not None:
-            watch.see(frame.rgb, [d.xy for d in detections[-1]])
+    frames = read_frames(footage, start, end)
+    while batch := list(islice(frames, detector.batch)):
+        for frame, found in zip(batch, detector.detect(batch), strict=True):
+            indices.append(frame.index)
+            times.append(frame.time)
+            detections.append(found)
+            if watch is not None:
+                watch.see(frame.rgb, [d.xy for d in found])
         if progress:
             progress("detect", len(times), total)
     return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)

@@ -237,13 +237,16 @@ def worker_pid() -> int | None:
     return worker.pid if worker and worker.alive else None
 
 
-def _start_worker() -> Worker:
+def worker_start() -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command that starts a worker, and variables for it."""
     folder = environment_folder()
     if own := own_python():
-        command, variables = (own, "-m", "lifter.worker"), {"PYTHONPATH": str(lifter_sources())}
-    else:
-        command, variables = worker_command(sys.executable, folder), worker_variables(folder)
-    return Worker(command, variables, user_folder("reports"))
+        return (own, "-m", "lifter.worker"), {"PYTHONPATH": str(lifter_sources())}
+    return worker_command(sys.executable, folder), worker_variables(folder)
+
+
+def _start_worker() -> Worker:
+    return Worker(*worker_start(), user_folder("reports"))
 
 
 def _start_setup() -> Worker:

@@ -16,6 +16,7 @@ from ..capture import jobs
 from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
 from ..places import absolute
+from ..properties import WITH_FILE
 from ..retarget.blender.operator import target_rig
 from ..takes.entries import active_take, there, unlisted
 from .parts import characters, draw_environment, draw_notices, draw_progress, draw_text
@@ -63,6 +64,8 @@ def draw_capture(layout: Any, context: Any) -> None:
     column.prop(settings.solve, "height", text="Actor Height")
     column.prop(settings.capture, "people")
     column.prop(settings.capture, "detector")
+    if settings.capture.detector in WITH_FILE:
+        column.prop(settings.capture, "detector_file")
     column.prop(settings.capture, "checkpoint")
     if hasattr(preferences(), "bl_rna"):
         column.prop(preferences(), "device")

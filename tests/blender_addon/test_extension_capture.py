@@ -66,6 +66,22 @@ def test_capture_preview_solve_retarget_save_reopen(ready: Any, tmp_path: Path) 
     assert scene.motionlift.solve.height == pytest.approx(2.0)
 
 
+def test_keypoints_of_another_tool(ready: Any) -> None:
+    """Our own take stands for them: what was found in the clip, in a file."""
+    bpy.ops.motionlift.capture()
+    settings, (first,) = ready.motionlift.capture, ready.motionlift.takes
+    settings.detector = "keypoints"
+    assert "needs a file" in refused(bpy.ops.motionlift.capture)
+    settings.detector_file = first.path
+    assert bpy.ops.motionlift.capture() == {"FINISHED"}
+    _, second = ready.motionlift.takes
+    assert (second.frames, second.people) == (first.frames, 1)
+    Path(bpy.path.abspath("//broken.json")).write_text('[{"image_id": 0, "keypoints": [1, 2')
+    settings.detector_file = "//broken.json"
+    assert "cut short" in refused(bpy.ops.motionlift.capture)
+    assert len(ready.motionlift.takes) == 2
+
+
 def test_several_captures_get_names_of_their_own(ready: Any) -> None:
     bpy.ops.motionlift.capture()
     bpy.ops.motionlift.capture()
