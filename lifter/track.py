@@ -179,7 +179,8 @@ def _pieces(
             recent: Array = np.array([now - p.times[-1] <= STEP_SECONDS for p in alive])
             steps = np.where(recent[:, None], cost, np.inf)
             rows, columns = linear_sum_assignment(np.minimum(steps, 10 * NEAR))
-            for r, c in zip(rows.tolist(), columns.tolist(), strict=True):
+            pairs: list[tuple[int, int]] = np.stack([rows, columns], -1).tolist()
+            for r, c in pairs:
                 if steps[r, c] < NEAR and not _in_doubt(cost, r, c):
                     alive[r].times.append(now)
                     alive[r].detections.append(found[c])
@@ -300,10 +301,11 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
         if not len(near):
             continue
         before = pieces[i].detections[-1].xy.astype(np.float64)[None]
-        after = np.stack([pieces[j].detections[0].xy for j in near]).astype(np.float64)
+        later: list[int] = near.tolist()
+        after = np.stack([pieces[j].detections[0].xy for j in later]).astype(np.float64)
         moved, shape, _, common = (x[0] for x in _compared(before, after, mirror))
         away, size = gap[near], np.sqrt(sizes[i] * sizes[near])
-        lengths = [min(len(pieces[j].times), 8) for j in near]
+        lengths = [min(len(pieces[j].times), 8) for j in later]
         weight: Array = np.stack([np.full(len(near), min(len(pieces[i].times), 8)), lengths])
         speed = (weight[0][:, None] * out_speed[i] + weight[1][:, None] * in_speed[near]) / weight.sum(0)[:, None]
         off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size
