@@ -421,9 +421,8 @@ def report(
         least = min(after[i][0] for i in chosen)
         extra = [sum(x[i][2] - scenes[i][0] for i in chosen) for x in (before, after)]
         return (
-            f"| {name} | {len(chosen)} | {crossings} | {old:.3f} | {new:.3f} | {least:.3f} | {told:.3f} "
-            f"| {switches[0]} | "
-            f"{switches[1]} | {extra[0]:+d} | {extra[1]:+d} |\n"
+            f"| {name} | {len(chosen)} | {crossings} | {old:.3f} | {new:.3f} | {least:.3f} | {told:.3f} | "
+            f"{switches[0]} | {switches[1]} | {extra[0]:+d} | {extra[1]:+d} |\n"
         )
 
     head = "scenes | crossings | IDF1 before | IDF1 | least IDF1 | told apart | switches before | switches | "

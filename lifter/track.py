@@ -36,6 +36,10 @@ FLICKER = 0.03
 0.17 for a table that is taken for one."""
 STEP_SECONDS = 0.12
 """So long a piece of a track may be unseen; what lies farther apart is joined in the end, all pieces at once."""
+SAME = 0.04
+"""Two detections in one frame that differ by less, in diagonals, are one body found twice."""
+SHADOW_SECONDS = 0.7
+"""Somebody unseen for up to this long may still be taken for whoever is found where they were heading."""
 NEAR = 0.1
 """A body farther than this, in its diagonal, from where it was heading is not the same in the next frame."""
 DOUBT = 0.06
@@ -46,9 +50,9 @@ GAP_COST = 4.0
 """What a second of a gap costs."""
 TURN = 0.7
 """Diagonals a second by which somebody's velocity commonly changes, unseen."""
-ROUNDS = ((0.2, 4.0), (0.5, 9.0), (LOST_SECONDS, 9.0))
+ROUNDS = ((0.12, 1.0), (0.3, 2.0), (0.6, 3.0), (1.0, 5.0), (LOST_SECONDS, 7.0))
 """Pieces are joined over short gaps first, as longer pieces show better where somebody is heading: seconds of a gap,
-and what a piece's end without a successor costs. At 9 a link may be off by three standard deviations."""
+and what a piece's end without a successor costs, a square of standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -165,25 +169,48 @@ def _pieces(
 
     pieces: list[_Piece] = []
     alive: list[_Piece] = []
-    for now, found in zip(times, detections, strict=True):
-        alive = [p for p in alive if now - p.times[-1] <= STEP_SECONDS]
-        continued: list[_Piece] = []
+    for now, everything in zip(times, detections, strict=True):
+        found = _without_doubles(everything, mirror)
+        alive = [p for p in alive if now - p.times[-1] <= SHADOW_SECONDS]
+        gone: set[int] = set()
         taken: set[int] = set()
         if alive and found:
             cost = _step_costs(alive, found, now, mirror)
-            rows, columns = linear_sum_assignment(np.minimum(cost, 10 * NEAR))
-            for r, c in zip(map(int, rows), map(int, columns), strict=True):
-                if not cost[r, c] < NEAR or _in_doubt(cost, r, c):
-                    continue
-                alive[r].times.append(now)
-                alive[r].detections.append(found[c])
-                continued.append(alive[r])
-                taken.add(c)
+            # Those unseen for a moment may come back any time: they raise doubts, but are joined only in the end.
+            recent: Array = np.array([now - p.times[-1] <= STEP_SECONDS for p in alive])
+            steps = np.where(recent[:, None], cost, np.inf)
+            rows, columns = linear_sum_assignment(np.minimum(steps, 10 * NEAR))
+            pairs: list[tuple[int, int]] = np.stack([rows, columns], -1).tolist()
+            for r, c in pairs:
+                if steps[r, c] < NEAR and not _in_doubt(cost, r, c):
+                    alive[r].times.append(now)
+                    alive[r].detections.append(found[c])
+                    taken.add(c)
+            # Whoever begins anew where somebody is expected takes that one's place.
+            for c in sorted(set(range(len(found))) - taken):
+                free = [r for r in range(len(alive)) if alive[r].times[-1] < now and r not in gone]
+                if free:
+                    best = free[int(np.argmin(cost[free, c]))]
+                    gone |= {best} if cost[best, c] < NEAR else set()
         begun = [_Piece([now], [d]) for i, d in enumerate(found) if i not in taken]
         pieces += begun
-        gone = {id(p) for p in continued}
-        alive = continued + [p for p in alive if id(p) not in gone] + begun
+        alive = [p for r, p in enumerate(alive) if r not in gone] + begun
     return pieces
+
+
+def _without_doubles(found: Sequence[Detection], mirror: NDArray[np.intp]) -> list[Detection]:
+    """Detections of a frame, of two upon the same body the surer one."""
+    if len(found) < 2:
+        return list(found)
+    order = sorted(range(len(found)), key=lambda i: -float(found[i].score.sum()))
+    xy = np.stack([found[i].xy for i in order]).astype(np.float64)
+    moved, shape, size, common = _compared(xy, xy, mirror)
+    same = (common >= 3) & (np.linalg.norm(moved, axis=-1) + shape < SAME * size)
+    kept: list[int] = []
+    for i in range(len(order)):
+        if not same[i, kept].any():
+            kept.append(i)
+    return [found[order[i]] for i in kept]
 
 
 def _in_doubt(cost: Array, row: int, column: int) -> bool:
@@ -273,14 +300,15 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     sizes: Array = np.array([_typical_size(p) for p in pieces])
     for i in range(count):
         gap = first - last[i]
-        near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
+        near = np.flatnonzero((gap > 0) & (gap <= longest))
         if not len(near):
             continue
         before = pieces[i].detections[-1].xy.astype(np.float64)[None]
-        after = np.stack([pieces[j].detections[0].xy for j in near]).astype(np.float64)
+        later: list[int] = near.tolist()
+        after = np.stack([pieces[j].detections[0].xy for j in later]).astype(np.float64)
         moved, shape, _, common = (x[0] for x in _compared(before, after, mirror))
         away, size = gap[near], np.sqrt(sizes[i] * sizes[near])
-        lengths = [min(len(pieces[j].times), 8) for j in near]
+        lengths = [min(len(pieces[j].times), 8) for j in later]
         weight: Array = np.stack([np.full(len(near), min(len(pieces[i].times), 8)), lengths])
         speed = (weight[0][:, None] * out_speed[i] + weight[1][:, None] * in_speed[near]) / weight.sum(0)[:, None]
         off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size
