@@ -65,13 +65,15 @@ def capture_settings(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str
     """
     from dataclasses import asdict, fields
 
-    from .cli import CAPTURING, given_settings
+    from .cli import CAPTURING, detector_options, given_settings
     from .motion import SolveSettings
 
     solving = asdict(given_settings(args))
     names = {f.name for f in fields(SolveSettings)}
     settings: dict[str, Any] = {n: solving[n] for n in names if n in vars(args)}
     settings |= {n: getattr(args, n) for n in CAPTURING if getattr(args, n) is not None}
+    if options := detector_options(args):
+        settings["detector_options"] = options
     contents: dict[str, Any] = {}
     checkpoint = Path(args.checkpoint)
     if checkpoint.suffix == ".onnx":
