@@ -6,6 +6,7 @@ clips, rig and the folder of the results under the same paths. Ray is imported w
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 import uuid
@@ -25,6 +26,7 @@ from .run import ATTEMPTS, Watcher, failed_by_defect
 LOSSES = 3
 """So many times Ray begins a task anew whose process or machine was lost."""
 POLL_SECONDS = 0.3
+CONNECT_SECONDS = 10.0
 
 T = TypeVar("T")
 
@@ -46,6 +48,7 @@ def connect(address: str) -> None:
             "Ray is not installed", 'Install it on every machine: pip install -e ".[cluster]"', str(error)
         ) from error
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         why = " ".join(str(error).split())[:200]
@@ -54,6 +57,15 @@ def connect(address: str) -> None:
             "Start one with `ray start --head`, join others with `ray start --address=HOST:6379`, or check the address",
             why,
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Where nobody listens, Ray itself waits for minutes. Raises OSError or ValueError."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address != "auto" and (not colon or not port.isdecimal()):
+        raise ValueError("not HOST:PORT")
+    if address != "auto":
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def run_on_ray(clips: Sequence[Clip], plan: Plan, resources: Resources, watcher: Watcher) -> list[Record]:

@@ -107,6 +107,7 @@ def test_a_worker_and_a_machine_are_lost_and_all_takes_are_as_without_a_cluster(
     assert not [p for p in (tmp_path / "ray").rglob("*") if "~" in p.name or p.name.startswith("batch-")]
 
 
-def test_no_cluster() -> None:
-    with pytest.raises(UserError, match="No Ray cluster was reached as 127"):
-        connect("127.0.0.1:1")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "ray://127.0.0.1:1"])
+def test_no_cluster(address: str) -> None:
+    with pytest.raises(UserError, match="No Ray cluster was reached as"):
+        connect(address)
