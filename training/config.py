@@ -90,9 +90,9 @@ class PairData:
 @dataclass(frozen=True)
 class Optimiser:
     """AdamW, and how its rate changes: linear warm-up, then a cosine down to `floor` times the rate, or a factor
-    `decay` each `decay_steps` (each epoch if they are 0 and the run counts in epochs), or "trapezoid": constant, and down
-    to 0 in a straight line over the last `cooldown` steps. A trapezoid's steps may be changed while it is constant: the
-    run goes on for as long as there is time, and is then ended.
+    `decay` each `decay_steps` (each epoch if they are 0 and the run counts in epochs), or "trapezoid": constant, and
+    down to 0 in a straight line over the last `cooldown` steps. A trapezoid's steps may be changed while it is
+    constant: the run goes on for as long as there is time, and is then ended.
 
     Attributes:
         kind: "muon" takes torch.optim.Muon for the matrices inside the network (training/muon.py).

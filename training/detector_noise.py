@@ -11,7 +11,7 @@ of several layouts. Without them, for skeletons and joints that no layout was me
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -53,10 +53,10 @@ def keypoint_errors(tables: list[DetectorNoise], which: Tensor) -> KeypointError
 
     def rows(name: str) -> Tensor:
         table = np.stack([np.asarray(getattr(t, name)) for t in tables])
+        table = table.astype(np.float32) if table.dtype.kind == "f" else table
         return torch.from_numpy(table).to(which.device)[which]
 
-    names = ("bone", "bias", "spread", "fast", "slow", "white", "hidden", "score", "score_hidden")
-    return KeypointErrors(*(rows(n) for n in names), rows("lag").float())
+    return KeypointErrors(**{f.name: rows(f.name) for f in fields(KeypointErrors)})
 
 
 def detector_errors(

@@ -118,7 +118,7 @@ class PretrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         s = self.stage
-        o = Optimiser(s.learning_rate, s.weight_decay, warmup=max(1, s.steps // 20))
+        o = Optimiser(learning_rate=s.learning_rate, weight_decay=s.weight_decay, warmup=max(1, s.steps // 20))
         params = [p for p in self.pretraining.parameters() if p.requires_grad]
         return optimiser(
             _without_decay_of_vectors([{"params": params, "lr": o.learning_rate}], o.weight_decay), o, s.steps

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
@@ -22,7 +22,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
 
     def __init__(
         self,
-        hidden: list[nn.Parameter],
+        hidden: list[Tensor],
         groups: list[dict[str, Any]],
         *,
         lr: float,
@@ -53,7 +53,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         self._share()
 
 
-def hidden_matrices(net: nn.Module) -> list[nn.Parameter]:
+def hidden_matrices(net: nn.Module) -> list[Tensor]:
     """Weights of linear layers but the first and the last."""
     linear = [m.weight for m in net.modules() if isinstance(m, nn.Linear)]
     return linear[1:-1]

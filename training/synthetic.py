@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,23 @@ class Views:
     rays: Tensor
     score: Tensor
     size: Tensor
+    joints: Tensor
+    down: Tensor
+    contact: Tensor
+
+
+@dataclass(frozen=True)
+class Footage:
+    """B clips of T frames as a detector finds them, in the axes of their static cameras, and the truth.
+
+    Attributes:
+        rays: (B, T, J, 2) keypoints, x/z and y/z; score: (B, T, J), 0 where missing.
+        joints: (B, T, J, 3) metres relative to the root; down: (B, 3) direction of gravity.
+        contact: (B, T, points).
+    """
+
+    rays: Tensor
+    score: Tensor
     joints: Tensor
     down: Tensor
     contact: Tensor
@@ -126,7 +144,26 @@ def random_shots(path: Tensor, height: float, g: torch.Generator) -> Shots:
     return Shots(turn, look_at(axis), distance.clamp(DISTANCES[0] * unit, DISTANCES[1] * unit), half)
 
 
-def film(
+def film(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor, g: torch.Generator, **how: Any) -> Views:
+    """What the virtual camera that follows the person sees of a motion; arguments as of `shoot`."""
+    return followed(skeleton, shoot(skeleton, pose, root, contact, g, **how), how.get("fps", 30.0))
+
+
+def followed(skeleton: Skeleton, footage: Footage, fps: float) -> Views:
+    """Footage through the virtual camera that follows the person."""
+    score = footage.score
+    rotation, rays, size = follow_person(
+        torch.where(score[..., None] > 0, footage.rays, 0.0),
+        score,
+        torch.from_numpy(middle_weights(skeleton)).to(score.device),
+        FOLLOW_SECONDS * fps,
+    )
+    target = torch.einsum("btij,btkj->btki", rotation, footage.joints)
+    down = torch.einsum("btij,bj->bti", rotation, footage.down)
+    return Views(rays, score, size, target, down, footage.contact)
+
+
+def shoot(
     skeleton: Skeleton,
     pose: Tensor,
     root: Tensor,
@@ -138,7 +175,7 @@ def film(
     spread: float = 1.0,
     mix: float = 0.0,
     layout: str | Sequence[str] | None = None,
-) -> Views:
+) -> Footage:
     """Put a motion on random bodies and look at them through random cameras.
 
     Args:
@@ -149,7 +186,7 @@ def film(
         layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
             if None.
     """
-    d, unit = pose.device, skeleton.height / PERSON
+    unit = skeleton.height / PERSON
     joints, turns = random_bodies(skeleton, pose, g, spread, mix)
     path = root - root.mean(1, keepdim=True)
     shots = random_shots(path, skeleton.height, g)
@@ -175,16 +212,8 @@ def film(
         )
         rays = wrong_lens(rays, shots.half, g)
     score = score * has[:, None]
-    rotation, rays, size = follow_person(
-        torch.where(score[..., None] > 0, rays, 0.0),
-        score,
-        torch.from_numpy(middle_weights(skeleton)).to(d),
-        FOLLOW_SECONDS * fps,
-    )
     rooted = torch.einsum("bij,btkj->btki", full, joints)
-    target = torch.einsum("btij,btkj->btki", rotation, rooted)
-    down = torch.einsum("btij,bj->bti", rotation, -full[..., 2])
-    return Views(rays, score, size, target, down, contact)
+    return Footage(rays, score, rooted, -full[..., 2], contact)
 
 
 def seen_places(errors: KeypointErrors, turns: Tensor, g: torch.Generator) -> Tensor:
