@@ -192,4 +192,5 @@ def both_mirrors(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> l
         image[2][..., checkpoint.skeleton.contact_mirror],
         image[3] * flip3,
     )
-    return [(a + b) / 2 for a, b in zip(plain, unmirrored, strict=True)]
+    joints, log_sigma, contact, down = ((a + b) / 2 for a, b in zip(plain, unmirrored, strict=True))
+    return [joints, log_sigma, contact, down / (np.linalg.norm(down, axis=-1, keepdims=True) + 1e-9)]

@@ -169,14 +169,3 @@ def test_pieces_of_a_long_clip_join_without_seams(
     monkeypatch.setattr("lifter.lift.PIECE", 40)
     parts = lift(long, np.ones(long.shape[:2]), LENS, 30, network)
     assert np.allclose(whole.joints, parts.joints, atol=1e-4) and np.allclose(whole.contact, parts.contact, atol=1e-4)
-
-
-def test_fast_motion_of_keypoints_reaches_the_joints(network: Checkpoint, seen: np.ndarray) -> None:
-    """A hand that shakes at 10 Hz, seen with full confidence, shakes in the lifted joints."""
-    wrist = [network.skeleton.joint(f"l_{n}") for n in ("wrist", "thumb", "index", "little")]
-    shaken = seen.copy()
-    shaken[:, wrist, 0] += 10 * np.sin(2 * np.pi * 10 * np.arange(len(seen)) / 30)[:, None]
-    score = np.ones(seen.shape[:2])
-    a, b = (lift(x, score, LENS, 30, network).joints[10:-10, wrist[0], 0] for x in (seen, shaken))
-    asked = 10 * np.sin(2 * np.pi * 10 * np.arange(len(seen)) / 30)[10:-10] * 4.0 / LENS.focal
-    assert 0.4 < ((b - a) @ asked) / (asked @ asked) < 1.3
