@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 import lifter
 from lifter.detect import Detection, load_detector
-from lifter.footage import open_footage, read_frames
+from lifter.footage import Frame, open_footage, read_frames
 from lifter.skeleton import layout_keypoints
 from lifter.take import Person, Take
 
@@ -176,13 +177,17 @@ class Recorded:
 
     name = "mediapipe"
     layout = LAYOUT
+    batch = 1
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
         self._next = 0
 
-    def detect(self, rgb: NDArray[np.uint8], time: float) -> list[Detection]:
+    def detect(self, frames: Sequence[Frame]) -> list[list[Detection]]:
         """See `lifter.detect.Detector.detect`; frames must come as they were recorded."""
+        return [self._recorded(frame.time) for frame in frames]
+
+    def _recorded(self, time: float) -> list[Detection]:
         i, self._next = self._next, self._next + 1
         if abs(self._seen.times[i] - time) > 1e-3:
             raise ValueError(f"frame {i} was recorded at {self._seen.times[i]:.3f} s, but comes at {time:.3f} s")
@@ -207,7 +212,7 @@ def see(clip: Clip, cache_folder: Path) -> Seen:
         try:
             for frame in read_frames(open_footage(clip.path)):
                 times.append(frame.time)
-                found.append(detector.detect(frame.rgb, frame.time))
+                found += detector.detect([frame])
         finally:
             detector.close()
         shape = (len(found), clip.people, len(layout_keypoints(LAYOUT)))

@@ -116,16 +116,32 @@ class MotionliftFootage(bpy.types.PropertyGroup):
     )
 
 
+DETECTORS = {
+    "mediapipe": ("MediaPipe", "Comes with Motionlift"),
+    "keypoints": ("Keypoint Files", "What another tool found: OpenPose, MMPose, AlphaPose, DeepLabCut and others"),
+    "rtmpose": ("RTMPose", "Body, or body and feet; needs the package rtmlib and its models"),
+    "rtmw": ("RTMW", "Body, face and hands; needs the package rtmlib and its models"),
+    "rtmo": ("RTMO", "All people of a picture at once; needs the package rtmlib and its models"),
+    "onnx": ("Own Model", "A network of your own, described by a TOML file"),
+}
+"""Name and description in the menu, by the lifter's name of a detector."""
+WITH_FILE = ("keypoints", "onnx")
+"""Detectors that are told a file."""
+
+
+def detector_items() -> list[tuple[str, str, str]]:
+    return [(d, *DETECTORS.get(d, (d.replace("_", " ").title(), ""))) for d in solve_settings.offered()["detectors"]]
+
+
 class MotionliftCapture(bpy.types.PropertyGroup):
     """How footage becomes a take. The actor's height is a setting of solving."""
 
-    detector: EnumProperty(
-        name="Detector",
-        description="What finds people in the picture",
-        items=[
-            (d, {"mediapipe": "MediaPipe", "rtmpose": "RTMPose"}.get(d, d.replace("_", " ").title()), "")
-            for d in solve_settings.offered()["detectors"]
-        ],
+    detector: EnumProperty(name="Detector", description="What finds people in the picture", items=detector_items())
+    detector_file: StringProperty(
+        name="File",
+        description="The keypoints that another tool found in this clip, a file or a folder",
+        subtype="FILE_PATH",
+        options=RELATIVE,
     )
     checkpoint: EnumProperty(
         name="Checkpoint",
@@ -229,7 +245,7 @@ class MotionliftExport(bpy.types.PropertyGroup):
 
     format: EnumProperty(name="Format", description="Kind of file to write", items=EXPORTS)
     deform_only: BoolProperty(
-        name="Only Deforming Bones",
+        name="Only Deforming",
         description="Leave out controls and other bones that move no mesh (FBX and glTF)",
         default=True,
     )

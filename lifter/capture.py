@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from .camera import Lens, make_lens, unzoom
 from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
-from .detect import Detection, Detector, load_detector
+from .detect import Detection, Detector, kept, load_detector
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
 from .lens_estimate import FOVS, SECONDS, estimate_lens
@@ -53,6 +54,7 @@ def capture(
     detector_options: dict[str, Any] | None = None,
     checkpoint: str = "body",
     device: str = "auto",
+    keep_megabytes: int = 0,
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
 ) -> Take:
@@ -66,10 +68,13 @@ def capture(
         camera: the path of a camera that moved, or its file, or what such a JSON file holds; see docs/camera.md.
         height: the performer's height in metres; that of the checkpoint's skeleton if neither it nor settings say.
         start, end: seconds of the clip to use.
-        detector: a name, or a detector of the caller's own, which is closed at the end.
-        detector_options: for a detector by name, such as {"people": 3} for several people.
+        detector: a name; the path of keypoints that another tool found (docs/detectors.md); or a detector of the
+            caller's own, which is closed at the end.
+        detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu", "gpu" or a backend (lifter/device.py).
+        keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
+            looked at again; 0 neither keeps nor uses any.
         progress: told of every stage.
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
@@ -83,14 +88,21 @@ def capture(
     if taken.source == "assumed" and lens == "auto":
         taken = _lens_of_file(footage, taken)
     if isinstance(detector, str):
-        with_detector = load_detector(detector, progress, **(detector_options or {}))
+        with_detector = load_detector(detector, progress, footage, **(detector_options or {}))
     else:
         with_detector = detector
     try:
-        watch = BackgroundWatch(footage.fps) if moves is None else None
-        indices, times, detections = _detect(footage, with_detector, start, end, progress, watch)
+        name = None
+        if keep_megabytes > 0 and isinstance(detector, str):
+            name = kept.key(footage, start, end, detector, detector_options or {}, moves is None)
+        found = kept.load(name) if name else None
+        if found is None:
+            found = _detect(footage, with_detector, start, end, progress, watched=moves is None)
+            if name and any(found.people):
+                kept.keep(name, found, keep_megabytes)
     finally:
         with_detector.close()
+    indices, times, detections = found.indices, found.times, found.people
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = track_people(times, detections, with_detector.layout, footage.fps)
@@ -107,7 +119,7 @@ def capture(
         },
         "lens": _lens_header(taken),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
-        "warnings": [w for w in (None if watch is None else watch.result().warning,) if w],
+        "warnings": [found.warning] if found.warning else [],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
     if taken.source == "assumed" and lens == "estimate":
@@ -256,25 +268,28 @@ def _detect(
     start: float | None,
     end: float | None,
     progress: Progress | None,
-    watch: BackgroundWatch | None,
-) -> tuple[list[int], list[float], list[list[Detection]]]:
-    """Number and time of each frame, and who is in it."""
+    watched: bool,
+) -> kept.Detected:
+    """Number and time of each frame, and who is in it; watched: and whether the camera moved."""
     indices: list[int] = []
     times: list[float] = []
     detections: list[list[Detection]] = []
+    watch = BackgroundWatch(footage.fps) if watched else None
     total = footage.frame_count
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
-    for frame in read_frames(footage, start, end):
-        indices.append(frame.index)
-        times.append(frame.time)
-        detections.append(detector.detect(frame.rgb, frame.time))
-        if watch is not None:
-            watch.see(frame.rgb, [d.xy for d in detections[-1]])
+    frames = read_frames(footage, start, end)
+    while batch := list(islice(frames, detector.batch)):
+        for frame, found in zip(batch, detector.detect(batch), strict=True):
+            indices.append(frame.index)
+            times.append(frame.time)
+            detections.append(found)
+            if watch is not None:
+                watch.see(frame.rgb, [d.xy for d in found])
         if progress:
             progress("detect", len(times), total)
-    return indices, times, detections
+    return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)
 
 
 def _lift_and_solve(

@@ -1,4 +1,4 @@
-"""The command line: `motionlift capture | solve | animate | demo | doctor`.
+"""The command line: `motionlift capture | solve | animate | batch | demo | doctor`; cli_batch.py has the batch.
 
 It alone knows all packages, and imports late.
 """
@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,9 @@ from .errors import MotionliftError
 if TYPE_CHECKING:
     from .motion import SolveSettings
     from .take import Take
+
+
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "checkpoint")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,22 +49,10 @@ def build_parser() -> argparse.ArgumentParser:
     one = commands.add_parser("capture", help="video to a take: what people in it do, in 3D")
     one.add_argument("clip", help="video file, folder of images, or a pattern such as shot/%%04d.png")
     one.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.take.npz")
-    lens = one.add_mutually_exclusive_group()
-    lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
-    lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
-    lens.add_argument(
-        "--lens",
-        choices=("auto", "assume", "estimate"),
-        default="auto",
-        help="what the file tells of it, else an ordinary one (auto); an ordinary one; or what fits the people best",
-    )
+    add_capturing(one)
     one.add_argument(
         "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
     )
-    one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
-    one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
-    one.add_argument("--detector", default="mediapipe")
-    one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
     add_solving(one)
     one.set_defaults(run=run_capture)
 
@@ -71,6 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_solving(five)
     five.set_defaults(run=run_solve)
 
+    from .cli_batch import add_batch
+
+    # --no-foot-lock is a word on solving and one on rigs: here it is both.
+    many = "many clips to takes and rigs, resumable; on one machine or a cluster"
+    add_batch(commands.add_parser("batch", help=many, conflict_handler="resolve"))
     add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
 
     three = commands.add_parser("demo", help="both, on a clip of our own whose truth is known")
@@ -80,6 +76,36 @@ def build_parser() -> argparse.ArgumentParser:
     four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
     four.set_defaults(run=run_doctor)
     return parser
+
+
+def add_capturing(one: argparse.ArgumentParser) -> None:
+    """Options of capturing that hold for one clip as for many: those in CAPTURING."""
+    lens = one.add_mutually_exclusive_group()
+    lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
+    lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    lens.add_argument(
+        "--lens",
+        choices=("auto", "assume", "estimate"),
+        default="auto",
+        help="what the file tells of it, else an ordinary one (auto); an ordinary one; or what fits the people best",
+    )
+    one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
+    one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
+    one.add_argument(
+        "--detector",
+        default="mediapipe",
+        metavar="NAME|PATH",
+        help="what finds people, or a file or folder of keypoints that another tool found (docs/detectors.md)",
+    )
+    one.add_argument("--layout", metavar="L", help="keypoint layout of such a file, where it is not found by itself")
+    one.add_argument(
+        "--detector-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the detector (docs/detectors.md), such as people=3; may be given again",
+    )
+    one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
 
 
 def add_solving(command: argparse.ArgumentParser) -> None:
@@ -158,6 +184,7 @@ def run_capture(args: argparse.Namespace) -> int:
             start=args.start,
             end=args.end,
             detector=args.detector,
+            detector_options=detector_options(args),
             checkpoint=args.checkpoint,
             settings=settings,
             progress=bar,
@@ -168,6 +195,20 @@ def run_capture(args: argparse.Namespace) -> int:
         say(f"warning: {warning}")
     say(f"wrote {args.out}")
     return 0
+
+
+def detector_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of the detector; numbers as numbers. Raises MotionliftError."""
+    options: dict[str, Any] = {} if args.layout is None else {"layout": args.layout}
+    for given in args.detector_option:
+        name, equals, value = given.partition("=")
+        if not (name and equals):
+            raise MotionliftError(f"--detector-option {given!r} is not NAME=VALUE", "Write it as people=3")
+        for convert in (int, float, str):
+            with suppress(ValueError):
+                options[name] = convert(value)
+                break
+    return options
 
 
 def run_animate(args: argparse.Namespace) -> int:
@@ -266,11 +307,14 @@ def need_bpy() -> None:
 @contextmanager
 def blender_errors() -> Generator[None]:
     """Turn the Blender side's errors, two sentences each, into ours."""
+    from blender_addon.errors import UserError
     from blender_addon.retarget.rig import RigError
     from blender_addon.take_file import TakeError
 
     try:
         yield
+    except UserError as error:
+        raise MotionliftError(f"{error.what}{f' ({error.why})' if error.why else ''}", error.remedy) from error
     except (TakeError, RigError) as error:
         what, _, remedy = str(error).rstrip(".").rpartition(". ")
         raise MotionliftError(what, remedy) from error

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from .detect import Detection
 from .skeleton import layout_keypoints, mirror_name
@@ -99,6 +98,8 @@ def _assign(
     times: Sequence[float], detections: Sequence[Sequence[Detection]], mirror: NDArray[np.intp]
 ) -> list[_Growing]:
     """Match the people of each frame with those of before, all at once, by the distance of their keypoints."""
+    from scipy.optimize import linear_sum_assignment  # takes longer to load than a take to solve
+
     people: list[_Growing] = []
     for now, found in zip(times, detections, strict=True):
         alive = [p for p in people if now - p.times[-1] <= LOST_SECONDS]

@@ -12,6 +12,7 @@ from .. import notices, solve_settings
 from ..errors import UserError
 from ..notices import Notice, perform
 from ..places import new_take, takes_folder
+from ..properties import WITH_FILE
 from ..takes.entries import active_path, active_take, show_take
 from ..takes.summary import from_worker
 from ..worker.messages import Cancelled, Done, Failed, capture_job, solve_job
@@ -128,15 +129,21 @@ def capture_options(settings: Any) -> dict[str, Any]:
     from ..preferences import preferences
 
     options: dict[str, Any] = {"detector": settings.detector, "detector_options": {}}
+    if settings.detector in WITH_FILE:
+        if not settings.detector_file:
+            raise UserError("The detector needs a file", "Choose it in the Capture panel, below the detector")
+        options["detector_options"]["path"] = bpy.path.abspath(settings.detector_file)
     if not settings.checkpoint:
         raise UserError(
             "The chosen checkpoint is not in the model folder any more", "Choose another one in the Capture panel"
         )
     options["checkpoint"] = settings.checkpoint
-    if settings.people > 1:
-        options["detector_options"] = {"people": settings.people}
+    if settings.people > 1 and settings.detector not in WITH_FILE:
+        options["detector_options"]["people"] = settings.people
     if "device" in solve_settings.offered()["capture"]:
         options["device"] = preferences().device
+    if "keep_megabytes" in solve_settings.offered()["capture"]:
+        options["keep_megabytes"] = preferences().cache_megabytes
     return options
 
 
@@ -234,7 +241,7 @@ class AskCancel(bpy.types.Operator):
         return bool(jobs.tasks()) and not (screen and screen.is_animation_playing)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_confirm(self, event, confirm_text="Stop")
 
     def execute(self, _context: Any) -> set[str]:
         jobs.cancel_all()

@@ -29,6 +29,8 @@ from .messages import ENDINGS, Cancelled, Failed, Garbled, Job, Message, Progres
 
 GRACE_SECONDS = 0.5
 """So long may a worker take to end by itself when its stdin closes; then it is killed."""
+NICENESS = 10
+"""Of the worker, as POSIX counts: 0 is like Blender, 19 the least. It costs nothing where a core is free."""
 KEPT_LINES = 200
 KEPT_REPORTS = 20
 LONGEST_LINE = 1_000_000
@@ -138,6 +140,7 @@ class Worker:
             what = f"The worker cannot be started: {self._command[0]} ({error.strerror or error})"
             self._finish(Failed(None, what, "", "Repair the environment in the extension's preferences"))
             return
+        lower_priority(process.pid)
         self._process = process
         self._started.set()
         assert process.stdin and process.stdout and process.stderr
@@ -230,7 +233,18 @@ class Worker:
 WINDOWS_FLAGS = 0
 if sys.platform == "win32":
     # Its own group, so that Ctrl-C in Blender's console is not the worker's; and no console window.
-    WINDOWS_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    # Of lower priority than Blender, which has to answer while every core is busy.
+    WINDOWS_FLAGS = (
+        subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+    )
+
+
+def lower_priority(pid: int) -> None:
+    """Have a process give way to Blender where both want a core; on Windows its flags say so. Threads that it starts
+    later are like it."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
 
 
 def end_process(process: subprocess.Popen[bytes], grace: float) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lifter.errors import MotionliftError
@@ -14,6 +16,8 @@ if TYPE_CHECKING:  # `motionlift doctor` comes through here even where NumPy is 
     import numpy as np
     from numpy.typing import NDArray
 
+    from lifter.footage import Footage, Frame
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -23,41 +27,69 @@ class Detection:
         xy: (K, 2) pixels, origin at the top-left corner of the top-left pixel, NaN where missing.
         score: (K,) confidence in 0..1, 0 where missing.
         world: (K, 3) metres, the detector's own guess at 3D where it makes one; kept for comparison only.
+        who: a number that is the same in every frame, where somebody else has told people apart; else None.
     """
 
     xy: NDArray[np.float32]
     score: NDArray[np.float32]
     world: NDArray[np.float32] | None = None
+    who: int | None = None
 
 
 class Detector(Protocol):
-    """Finds people in frames that arrive in the order of time."""
+    """Finds people in frames that arrive in the order of time.
+
+    Attributes:
+        name: for the take's header.
+        layout: of its keypoints, in lifter/skeletons/layouts.toml; or the path of a skeleton's .toml.
+        batch: how many frames it wants at once.
+    """
 
     name: str
     layout: str
+    batch: int
 
-    def detect(self, rgb: NDArray[np.uint8], time: float) -> list[Detection]:
-        """People in an (H, W, 3) RGB frame, `time` seconds from the start, later than the frame before."""
+    def detect(self, frames: Sequence[Frame]) -> list[list[Detection]]:
+        """The people in each of at most `batch` frames, which follow on those of the call before."""
         ...
 
     def close(self) -> None: ...
 
 
-DETECTORS = ("mediapipe",)
+DETECTORS = ("mediapipe", "keypoints")
 
 
-def load_detector(name: str = "mediapipe", progress: Progress | None = None, **options: Any) -> Detector:
-    """A detector by name. `progress` is told of the download of its model.
+def load_detector(
+    name: str = "mediapipe", progress: Progress | None = None, footage: Footage | None = None, **options: Any
+) -> Detector:
+    """A detector by name, or keypoints of another tool by the path of their file or folder.
 
-    Raises MotionliftError for an unknown name or option, or a missing package or model.
+    Args:
+        progress: told of the download of its model.
+        footage: the clip to come; keypoint files are checked against it.
+        options: of the detector.
+    Raises:
+        MotionliftError: an unknown name or option, a missing package or model, or a file that does not fit.
     """
+    if name not in DETECTORS and ("/" in name or "\\" in name or Path(name).suffix or Path(name).exists()):
+        name, options = "keypoints", {"path": name, **options}
     if name == "mediapipe":
         from .mediapipe import MediaPipeDetector as Found
+
+        options |= {"progress": progress}
+    elif name == "keypoints":
+        from .keypoints import KeypointDetector as Found
+
+        if not options.get("path"):
+            raise MotionliftError("No keypoint file is named", "Give its path as the detector, or as the option path")
+        options |= {"footage": footage}
     else:
-        raise MotionliftError(f"Unknown detector {name!r}", f"Use one of {', '.join(DETECTORS)}")
+        raise MotionliftError(
+            f"Unknown detector {name!r}", f"Use one of {', '.join(DETECTORS)}, or the path of a keypoint file"
+        )
     known = inspect.signature(Found).parameters
     for option in options:
         if option not in known:
-            names = ", ".join(repr(n) for n in known if n != "progress")
+            names = ", ".join(repr(n) for n in known if n not in ("progress", "footage"))
             raise MotionliftError(f"The detector {name} has no option {option!r}", f"Its options: {names}")
-    return Found(progress=progress, **options)
+    return Found(**options)

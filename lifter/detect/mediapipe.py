@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
+from lifter.footage import Frame
 
 from . import Detection
 from .models import Progress, pose_model
@@ -36,6 +37,7 @@ class MediaPipeDetector:
 
     name = "mediapipe"
     layout = "mediapipe33"
+    batch = 1
 
     def __init__(
         self,
@@ -77,8 +79,11 @@ class MediaPipeDetector:
         self._format: Any = mediapipe.ImageFormat.SRGB
         self._last: int | None = None
 
-    def detect(self, rgb: NDArray[np.uint8], time: float) -> list[Detection]:
+    def detect(self, frames: Sequence[Frame]) -> list[list[Detection]]:
         """See `Detector.detect`."""
+        return [self._detect(frame.rgb, frame.time) for frame in frames]
+
+    def _detect(self, rgb: NDArray[np.uint8], time: float) -> list[Detection]:
         height, width = rgb.shape[:2]
         # The runtime counts in milliseconds, which must rise also where two frames come within one.
         stamp = round(time * 1000) if self._last is None else max(self._last + 1, round(time * 1000))

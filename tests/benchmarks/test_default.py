@@ -12,6 +12,7 @@ from benchmarks import default
 from benchmarks.clips import LAYOUT, Clip, Recorded, Seen, all_clips, person_of, rendered
 from benchmarks.default import KNOWN, figures, network_result, our_result, sigma_samples, turn_table, world_row
 from benchmarks.performers.render import truth
+from lifter.footage import Frame
 from lifter.rotation import matrix_to_quat
 from lifter.skeleton import layout_keypoints, load_skeleton
 from lifter.take import SEEN, Camera, Person, Take
@@ -132,11 +133,10 @@ def test_a_recording_must_fit_the_footage() -> None:
     score = np.repeat(np.array([1, 0], np.float32), 33).reshape(2, 1, 33)
     picture = np.zeros((4, 4, 3), np.uint8)
     recorded = Recorded(Seen(xy, score, world, np.array([0.0, 0.04])))
-    assert len(recorded.detect(picture, 0.0)) == 1
-    assert recorded.detect(picture, 0.04) == []
+    assert [len(found) for found in recorded.detect([Frame(0, 0.0, picture), Frame(1, 0.04, picture)])] == [1, 0]
     recorded = Recorded(Seen(xy, score, world, np.array([0.0, 1.0])))
     with pytest.raises(ValueError, match="frame 0 was recorded at"):
-        recorded.detect(picture, 0.5)
+        recorded.detect([Frame(0, 0.5, picture)])
 
 
 def test_missing_performers_are_told_with_the_command_that_renders_them(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import lifter
 from lifter.camera import Lens, make_lens
+from lifter.footage import Frame
 from lifter.lens_estimate import FOVS, estimate_lens, most_likely
 from lifter.motion import SolveSettings, solve_people
 from lifter.skeleton import Skeleton
@@ -68,16 +70,16 @@ def test_an_image_sequence_tells_its_lens(tmp_path: Path) -> None:
         jpeg(tmp_path / f"{i:04d}.jpg", 28)
 
     class Known:
-        name, layout = "known", "coco17"
+        name, layout, batch = "known", "coco17", 1
         count = 0
 
-        def detect(self, rgb: np.ndarray, time: float) -> list[Detection]:
+        def detect(self, frames: Sequence[Frame]) -> list[list[Detection]]:
             xy = np.full((17, 2), np.nan, np.float32)
             for k, n in enumerate(layout_keypoints("coco17")):
                 if n in names:
                     xy[k] = joints[self.count, names.index(n)] / 2
             self.count += 1
-            return [Detection(xy, np.isfinite(xy).all(-1).astype(np.float32), None)]
+            return [[Detection(xy, np.isfinite(xy).all(-1).astype(np.float32), None)]]
 
         def close(self) -> None:
             pass

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,7 @@ def test_layouts_have_distinct_keypoints_and_mirror_images(layout: str) -> None:
     names = layout_keypoints(layout)
     assert len(set(names)) == len(names)
     assert all(mirror_name(n) in names for n in names)
-    assert len(names) == int("".join(c for c in layout if c.isdigit())[-2:])
+    assert len(names) == int(re.findall(r"[0-9]+$", layout)[0])
 
 
 def test_keypoints_are_sorted_by_name(body: Skeleton) -> None:

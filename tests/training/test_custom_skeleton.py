@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from lifter.camera import make_lens, project  # noqa: E402
 from lifter.capture import capture  # noqa: E402
 from lifter.checkpoint import load_checkpoint  # noqa: E402
 from lifter.detect import Detection  # noqa: E402
+from lifter.footage import Frame  # noqa: E402
 from lifter.lift import lift  # noqa: E402
 from lifter.skeleton import FOLDER, Skeleton, load_skeleton  # noqa: E402
 from lifter.take import load_take, save_take  # noqa: E402
@@ -69,14 +71,14 @@ def studio(folder: Path, skeleton: Skeleton) -> Path:
 class Pointing:
     """A detector that sees the true keypoints, frame by frame."""
 
-    name, layout = "ours", "mine.toml"
+    name, layout, batch = "ours", "mine.toml", 1
 
     def __init__(self, layout: Path, xy: np.ndarray) -> None:
         self.layout, self.xy, self.at = str(layout), xy, 0
 
-    def detect(self, rgb: np.ndarray, time: float) -> list[Detection]:
+    def detect(self, frames: Sequence[Frame]) -> list[list[Detection]]:
         self.at += 1
-        return [Detection(self.xy[self.at - 1].astype(np.float32), np.ones(self.xy.shape[1], np.float32), None)]
+        return [[Detection(self.xy[self.at - 1].astype(np.float32), np.ones(self.xy.shape[1], np.float32), None)]]
 
     def close(self) -> None:
         pass

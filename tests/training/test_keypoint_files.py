@@ -114,7 +114,11 @@ def test_our_own_takes(tmp_path: Path, body: Skeleton) -> None:
 
 
 DAMAGE = {
-    r"clip\.json, \[0\], keypoints: shape \(3,\), expected \(51,\)": [{"image_id": 0, "keypoints": [1, 2, 3]}],
+    r"clip\.json, \[0\]: 1 keypoints a person, which is no layout": [{"image_id": 0, "keypoints": [1, 2, 3]}],
+    r"clip\.json, \[1\], keypoints: shape \(3,\), expected \(51,\)": [
+        {"image_id": 0, "keypoints": [0.5] * 51},
+        {"image_id": 1, "keypoints": [1, 2, 3]},
+    ],
     r"clip\.json, \[0\]: no key 'image_id'": [{"keypoints": [0.5] * 51}],
     r"clip\.json: no key 'images'": {"annotations": []},
     r"image_id: 'first' has no number": [{"image_id": "first", "keypoints": [0.5] * 51}],
@@ -137,7 +141,7 @@ def test_files_that_are_not_there_or_not_such(tmp_path: Path, body: Skeleton) ->
     for path, form, message in (
         ("none.json", "coco", "cannot be read"),
         ("bad.json", "coco", r"bad\.json: not JSON"),
-        (".", "openpose", "no file NAME_"),
+        (".", "openpose", "no NAME_"),
         ("bad.npz", "take", "not a take"),
         ("none", "take", "none"),
     ):

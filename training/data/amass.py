@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from lifter.errors import MotionliftError
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton
+from lifter.structure import array
 from training.data.bvh import thinning
 from training.data.mocap import Y_UP_TO_Z_UP, Captured, JointMap, load_map, transfer
 from training.data.recording import Item, Recording
-from training.data.structure import array
 from training.data.unpickle import member_names, read_member
 
 Array = NDArray[np.float64]

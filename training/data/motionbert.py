@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton, layout_keypoints
+from lifter.structure import array, entry, joint_order, mapping, sequence
 from training.data.human36m import LICENCE
 from training.data.recording import Item, Recording
-from training.data.structure import array, entry, joint_order, mapping, sequence
 from training.data.unpickle import read_pickle
 from training.data.videopose3d import load_cameras
 

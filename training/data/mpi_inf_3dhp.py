@@ -21,8 +21,8 @@ import numpy as np
 
 from lifter.errors import MotionliftError
 from lifter.skeleton import Skeleton
+from lifter.structure import array, entry, joint_order, mapping, sequence
 from training.data.recording import Item, Recording
-from training.data.structure import array, entry, joint_order, mapping, sequence
 from training.data.unpickle import read_member
 
 LICENCE = "MPI-INF-3DHP: research use only"

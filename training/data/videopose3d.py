@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from lifter.errors import MotionliftError
 from lifter.rotation import normalize, quat_to_matrix
 from lifter.skeleton import Skeleton, keypoints_to_joints, layout_keypoints
+from lifter.structure import array, entry, joint_order, mapping, sequence
 from training.data.recording import Item, Recording
-from training.data.structure import array, entry, joint_order, mapping, sequence
 from training.data.unpickle import member_names, read_member
 
 CAMERAS = Path(__file__).parent / "cameras"

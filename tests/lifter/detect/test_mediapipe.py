@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from lifter.detect import Detector, load_detector
+from lifter.detect import Detection, Detector, load_detector
 from lifter.detect import mediapipe as mp
 from lifter.detect.models import pose_model
 from lifter.errors import MotionliftError
-from lifter.footage import open_footage, read_frames
+from lifter.footage import Frame, open_footage, read_frames
 from lifter.skeleton import layout_keypoints
 
 KNOWN = {  # keypoints that are joints of the triangulated truth
@@ -30,6 +30,12 @@ KNOWN = {  # keypoints that are joints of the triangulated truth
 }
 AHEAD = 2
 """The truth of that clip runs before its pictures by 1.75 frames (optical flow says so, without any detector)."""
+
+
+def at(detector: Detector, rgb: np.ndarray, time: float) -> list[Detection]:
+    """The people in one picture."""
+    (found,) = detector.detect([Frame(0, time, rgb)])
+    return found
 
 
 @pytest.fixture
@@ -81,7 +87,7 @@ class TestOnAPerson:
     ) -> None:
         errors: list[np.ndarray] = []
         for i, rgb in enumerate(pictures):
-            (person,) = detector.detect(rgb, i / 60)
+            (person,) = at(detector, rgb, i / 60)
             assert person.xy.shape == (33, 2) and person.score.shape == (33,) and person.xy.dtype == np.float32
             assert person.world is not None and person.world.shape == (33, 3)
             assert 1.2 < np.ptp(person.world[:, 1]) < 2.2  # metres, a man standing
@@ -93,15 +99,15 @@ class TestOnAPerson:
     def test_the_size_of_the_picture_does_not_matter(self, detector: Detector, pictures: list[np.ndarray]) -> None:
         large = cv2.resize(pictures[0], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
         wide = cv2.copyMakeBorder(pictures[0], 0, 0, 0, 1600, cv2.BORDER_CONSTANT, value=(128, 128, 128))
-        (one,) = detector.detect(pictures[0], 0)
+        (one,) = at(detector, pictures[0], 0)
         for other, scale in ((large, 2), (wide, 1)):
             again = load_detector("mediapipe")
-            (two,) = again.detect(other, 0)
+            (two,) = at(again, other, 0)
             again.close()
             assert np.median(np.linalg.norm(picked(two.xy) / scale - picked(one.xy), axis=-1)) < 8
 
     def test_what_is_cut_off_has_no_score(self, detector: Detector, pictures: list[np.ndarray]) -> None:
-        (person,) = detector.detect(np.ascontiguousarray(pictures[0][:900]), 0)  # below the knees
+        (person,) = at(detector, np.ascontiguousarray(pictures[0][:900]), 0)  # below the knees
         names = layout_keypoints("mediapipe33")
         outside = person.xy[:, 1] >= 900
         assert outside[names.index("l_toe")] and outside[names.index("r_toe")]
@@ -110,22 +116,22 @@ class TestOnAPerson:
 
     def test_times_that_are_the_same_or_fall_are_no_error(self, detector: Detector, pictures: list[np.ndarray]) -> None:
         for time in (0.0, 0.0, 0.0004, 0.5, 0.1):
-            assert len(detector.detect(pictures[0], time)) == 1
+            assert len(at(detector, pictures[0], time)) == 1
 
     def test_a_mirrored_view_is_read_as_it_is_seen(self, detector: Detector, pictures: list[np.ndarray]) -> None:
         view = pictures[0][:, ::-1]  # not contiguous
-        (seen,), again = detector.detect(view, 0), load_detector("mediapipe")
-        (copied,) = again.detect(view.copy(), 0)
+        (seen,), again = at(detector, view, 0), load_detector("mediapipe")
+        (copied,) = at(again, view.copy(), 0)
         again.close()
         assert np.array_equal(seen.xy, copied.xy)
 
     def test_nobody_is_there(self, detector: Detector) -> None:
-        assert detector.detect(np.full((240, 320, 3), 90, np.uint8), 0.0) == []
+        assert at(detector, np.full((240, 320, 3), 90, np.uint8), 0.0) == []
 
     def test_two_people(self, detector: Detector, shared: Path) -> None:
         clip = open_footage(shared / "data" / "clips" / "pose2sim_multi_cam01.mp4")
         pair = load_detector("mediapipe", people=2)
-        found = [pair.detect(frame.rgb, frame.time) for frame in read_frames(clip, end=0.15)][-1]
+        found = [pair.detect([frame])[0] for frame in read_frames(clip, end=0.15)][-1]
         pair.close()
         assert len(found) == 2
         assert np.linalg.norm(found[0].xy.mean(0) - found[1].xy.mean(0)) > 200

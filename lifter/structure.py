@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lifter.errors import MotionliftError
-from lifter.skeleton import Skeleton
+from .errors import MotionliftError
+from .skeleton import Skeleton
 
-_REMEDY = "Compare the file with docs/training-data.md"
+_REMEDY = "Compare the file with what docs/detectors.md and docs/training-data.md say of its format"
 
 
 def mapping(value: object, where: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def sequence(value: object, where: str, length: int | None = None) -> list[Any]:
     items = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple | np.ndarray) else None
     if items is None or (length is not None and len(items) != length):
         wanted = "a list" if length is None else f"a list of {length}"
-        raise MotionliftError(f"{where}: {_described(value)}, expected {wanted}", _REMEDY)
+        raise MotionliftError(f"{where}: {_described(cast(object, value))}, expected {wanted}", _REMEDY)
     return items
 
 
@@ -43,7 +43,7 @@ def array(value: object, shape: tuple[int | str, ...], where: str) -> NDArray[np
     """Finite numbers of a shape, in which letters stand for any length, as float64."""
     try:
         out = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MotionliftError(f"{where}: {_described(value)}, expected numbers of {_text(shape)}", _REMEDY) from None
     fits = out.ndim == len(shape) and all(isinstance(n, str) or n == m for n, m in zip(shape, out.shape, strict=True))
     if not fits:
@@ -66,7 +66,7 @@ def joint_order(names: Sequence[str], skeleton: Skeleton, source: str) -> list[i
 
 def _described(value: object) -> str:
     if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and type {value.dtype}"
+        return f"an array of shape {value.shape} and type {cast(NDArray[Any], value).dtype}"
     if isinstance(value, list | tuple):
         return f"{'a list' if isinstance(value, list) else 'a tuple'} of {len(cast(Sequence[Any], value))}"
     return f"{type(value).__name__} {str(value)[:40]!r}"
