@@ -2,6 +2,7 @@
 
     python -m benchmarks.performers.render -o out/performers     once: renders the performers
     python -m benchmarks.default --out benchmarks/default.md
+    python -m benchmarks.default --store runs/corpus             and the open benchmark, taken apart
     python -m benchmarks.default --checkpoint new.onnx           the same figures for another checkpoint
 
 Detections and takes are kept in the cache folder, by clip, checkpoint and code: a run that was stopped goes on, and
@@ -31,6 +32,7 @@ from lifter.rotation import quat_to_matrix
 from lifter.skeleton import FEET, layout_keypoints, load_skeleton
 from lifter.solve import rigid_fit
 from lifter.take import GAP, Person, Take, load_take, save_take
+from training.data.store import load_store
 
 from .clips import (
     LAYOUT,
@@ -45,6 +47,7 @@ from .clips import (
     person_size,
     see,
 )
+from .lifting import sections
 from .machine import heading
 from .measures import (
     align_on_floor,
@@ -405,6 +408,8 @@ def main() -> int:
     parser.add_argument("--checkpoint", default="body", help="a shipped one by name, or the path of an .onnx file")
     parser.add_argument("--clips", type=Path, default=ROOT / "out" / "performers", help="the rendered performers")
     parser.add_argument("--cache", type=Path, default=ROOT / "out" / "default", help="detections and takes")
+    parser.add_argument("--store", type=Path, help="prepared corpus: adds the open benchmark (benchmarks/lifting.py)")
+    parser.add_argument("--plots", type=Path, default=ROOT / "docs" / "images", help="folder for that one's plots")
     parser.add_argument("--only", nargs="*", help="these clips only")
     parser.add_argument("--out", type=Path, help="write the tables here too")
     args = parser.parse_args()
@@ -484,6 +489,8 @@ def main() -> int:
         "",
         *sigma_table(results),
     ]  # fmt: skip
+    if args.store:
+        lines += ["", *sections(network, load_store(args.store), args.plots)]
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if args.out:

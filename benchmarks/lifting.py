@@ -172,7 +172,7 @@ def sections(checkpoint: Checkpoint, store: Store, plots: Path | None) -> list[s
         "",
         *_layout_table(checkpoint, store),
         "",
-        f"By frame rate of the footage, one of {FEW} recordings, through `lifter.lift.lift`; velocity: mean error in mm/s:",
+        f"By frame rate of the footage, one of {FEW} recordings, through `lifter.lift`; velocity: mean error, mm/s:",
         "",
         *_rate_table(checkpoint, store),
         "",
@@ -304,7 +304,8 @@ def _seam_lines(checkpoint: Checkpoint, store: Store) -> list[str]:
     away = np.abs(np.arange(len(off)) + 0.5 - half)
     cells = [f"{off[away > n].max():.2f} mm beyond {n} frames" for n in (0, 15, 30, 60, 90)]
     return [
-        f"A clip of {len(off)} frames lifted whole and in two halves, largest difference of a joint: {', '.join(cells)}."
+        f"A clip of {len(off)} frames lifted whole and in two halves, largest difference of a joint: "
+        f"{', '.join(cells)} (aim: 2 mm away from the cut)."
     ]
 
 
@@ -329,9 +330,14 @@ def _speed_table(checkpoint: Checkpoint) -> list[str]:
             session = _session(path)
             x = rng.uniform(-1, 1, (1, frames, graph.joints, 2)).astype(np.float32)
             rows.append((f"{name} {size}, 17 joints", _seconds(lambda s=session, x=x: s.run(None, {"x": x}))))
-    lines = [f"Seconds for {frames} frames on one thread of ONNX Runtime, the best of five (aim: 0.25), and the size of "
-             f"the checkpoint: {checkpoint.path.stat().st_size / 1e6:.1f} MB (aim: 20).", "",
-             "| network | seconds | relative |", "|---|---|---|"]  # fmt: skip
+    size = checkpoint.path.stat().st_size / 1e6
+    lines = [
+        f"Seconds for {frames} frames on one thread of ONNX Runtime, the best of five (aim: 0.25 s); the file has "
+        f"{size:.1f} MB (aim: 20):",
+        "",
+        "| network | seconds | relative |",
+        "|---|---|---|",
+    ]
     return lines + [f"| {name} | {s:.3f} | {s / rows[0][1]:.2f} |" for name, s in rows]
 
 

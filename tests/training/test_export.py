@@ -209,3 +209,22 @@ def test_sigma_is_brought_to_the_errors(body: Skeleton, store: Path, tmp_path: P
     assert np.allclose(checkpoint.run(*inputs)[1], -1 + 0.5 * plain.run(*inputs)[1], atol=1e-6)
     if not len(ValidationClips(data.store, data.data)):
         assert calibrate(plain, data) == (0.0, 1.0)
+
+
+def test_a_model_card_is_in_both_files(body: Skeleton, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    config = tiny("tcn")
+    export(new_net(config, body), body, config, {"data": "none"}, tmp_path / "net")
+    (tmp_path / "card.md").write_text("# What fails\n", encoding="utf-8")
+    path = tmp_path / "net.onnx"
+    assert main(["card", str(path), str(tmp_path / "card.md")]) == 0
+    assert load_checkpoint(str(path)).card == {"data": "none", "model card": "# What fails\n"}
+    with safe_open(path.with_suffix(".safetensors"), "pt") as file:
+        assert json.loads(file.metadata()["motionlift"])["card"]["model card"] == "# What fails\n"
+    assert main(["card", str(tmp_path / "card.md"), str(tmp_path / "card.md")]) == 2
+
+
+def test_the_shipped_checkpoint_carries_its_card() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert load_checkpoint("body").card["model card"] == card
