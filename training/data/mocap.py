@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from lifter.errors import MotionliftError
 from lifter.rotation import continuous, matrix_to_quat, normalize, quat_to_matrix, shortest_arc
@@ -35,8 +36,11 @@ Y_UP_TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
 
 CONTACT_HEIGHT = 0.06
 CONTACT_SPEED, CONTACT_STILL, CONTACT_SECONDS = 0.22, 0.12, 0.05
-"""A foot's point touches the ground while it is lower than this (metres) and slower than this (m/s), if it is nearly
-still at some moment of it, and for so long. Still means less than motion capture's feet slide on other proportions."""
+"""A foot's point touches the ground while it is lower than CONTACT_HEIGHT (metres) and slower than CONTACT_SPEED (m/s),
+if it is nearly still, CONTACT_STILL, at some moment of it, and for so long."""
+SWING, SWING_SECONDS = 0.07, 0.5
+"""In fast steps feet roll faster, and capture is blurred: there the speed may be up to this part of the feet's fastest
+within so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -372,11 +376,13 @@ def find_contacts(feet: Array, fps: float) -> NDArray[np.float32]:
     """(T, points) 1 where points of feet (T, points, 3), metres with Z up, touch the ground, by height and speed."""
     height = feet[..., 2] - np.percentile(feet[..., 2].min(1), 10)
     speed = np.linalg.norm(np.gradient(feet, 1 / fps, axis=0), axis=-1) if len(feet) > 1 else np.zeros(height.shape)
-    slow = (height < CONTACT_HEIGHT) & (speed < CONTACT_SPEED)
+    swing = maximum_filter1d(speed.max(1), 2 * round(SWING_SECONDS * fps) + 1, mode="nearest")[:, None]
+    limit = np.maximum(1, SWING / CONTACT_SPEED * swing)  # times the limits of slow steps
+    slow = (height < CONTACT_HEIGHT) & (speed < CONTACT_SPEED * limit)
     touches = np.zeros(slow.shape, np.float32)
     for point in range(slow.shape[1]):
         for start, stop in runs(slow[:, point]):
             long = stop - start >= min(CONTACT_SECONDS * fps, len(feet))
-            if long and speed[start:stop, point].min() < CONTACT_STILL:
+            if long and (speed[start:stop, point] < CONTACT_STILL * limit[start:stop, 0]).any():
                 touches[start:stop, point] = 1
     return touches
