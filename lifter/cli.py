@@ -1,6 +1,6 @@
-"""The command line: `motionlift capture | solve | animate | batch | demo | doctor`; cli_batch.py has the batch.
+"""The command line: `motionlift capture | solve | animate | batch | report | demo | doctor`.
 
-It alone knows all packages, and imports late.
+It alone, with cli_batch.py, knows all packages, and imports late.
 """
 
 from __future__ import annotations
@@ -68,6 +68,14 @@ def build_parser() -> argparse.ArgumentParser:
     many = "many clips to takes and rigs, resumable; on one machine or a cluster"
     add_batch(commands.add_parser("batch", help=many, conflict_handler="resolve"))
     add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
+
+    six = commands.add_parser("report", help="a page about a take: footage, 3D player, timelines, warnings")
+    six.add_argument("take", type=Path, metavar="NAME.take.npz")
+    six.add_argument("-o", "--out", type=Path, metavar="FILE.html", help="default: NAME.html beside the take")
+    six.add_argument(
+        "--pictures", type=int, metavar="N", help="frames of footage in the page, at most (360); 0 for none"
+    )
+    six.set_defaults(run=run_report)
 
     three = commands.add_parser("demo", help="both, on a clip of our own whose truth is known")
     three.add_argument("-o", "--out", type=Path, default=Path("motionlift-demo"), metavar="FOLDER")
@@ -153,6 +161,25 @@ def run_solve(args: argparse.Namespace) -> int:
     take = solve(take, given_settings(args, take.header["settings"]))
     save_take(take, out)
     say(describe(take))
+    say(f"wrote {out}")
+    return 0
+
+
+def run_report(args: argparse.Namespace) -> int:
+    from .report import PICTURES, write_report
+    from .take import load_take
+
+    if args.pictures is not None and args.pictures < 0:
+        raise MotionliftError(f"{args.pictures} pictures are not possible", "Give 0 or more")
+    name = args.take.name.removesuffix(".npz").removesuffix(".take")
+    out = args.out or args.take.with_name(f"{name}.html")
+    check_writable(out)
+    take = load_take(args.take)
+    with Bar() as bar:
+        pictures = PICTURES if args.pictures is None else args.pictures
+        warnings = write_report(take, out, pictures=pictures, progress=bar)
+    for warning in warnings:
+        say(f"warning: {warning}")
     say(f"wrote {out}")
     return 0
 

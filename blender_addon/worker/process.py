@@ -245,6 +245,8 @@ def lower_priority(pid: int) -> None:
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+            # Linux weighs sessions against one another first where CONFIG_SCHED_AUTOGROUP is on, as on most desktops.
+            Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
 
 
 def end_process(process: subprocess.Popen[bytes], grace: float) -> None:

@@ -76,6 +76,9 @@ def test_it_gives_way_to_blender(start: Callable[[], Worker]) -> None:
     assert worker.pid
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, worker.pid) == max(ours, NICENESS)
+    group = Path(f"/proc/{worker.pid}/autogroup")
+    if group.exists():
+        assert group.read_text().split()[-1] == str(NICENESS)
     assert worker.close()
 
 
