@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 import lifter
@@ -169,13 +171,24 @@ def network_result(solved: Result) -> Result:
 def take_of(clip: Clip, checkpoint: str, known: bool, cache_folder: Path) -> Take:
     """The capture of a clip, from the cache where it is there."""
     network = load_checkpoint(checkpoint)
-    what = f"{file_digest(clip.path)} {file_digest(network.path)} {code_digest()} {known}"
+    what = f"{file_digest(clip.path)} {network_digest(network.path)} {code_digest()} {known}"
     path = cache_folder / f"take_{clip.name}_{hashlib.sha256(what.encode()).hexdigest()[:16]}.npz"
     if not path.exists():
         options: dict[str, Any] = {"focal": clip.focal, "height": clip.height} if known else {}
         detector = Recorded(see(clip, cache_folder))
         save_take(capture(clip.path, detector=detector, checkpoint=checkpoint, **options), path)
     return load_take(path)
+
+
+@cache
+def network_digest(path: Path) -> str:
+    """SHA-256 of a checkpoint without its card, which tells of these figures."""
+    model = onnx.load(str(path))
+    header = [json.loads(e.value) for e in model.metadata_props if e.key == "motionlift"]
+    del model.metadata_props[:]
+    for h in header:
+        h.pop("card")
+    return hashlib.sha256(model.SerializeToString(deterministic=True) + json.dumps(header).encode()).hexdigest()
 
 
 @cache
@@ -432,7 +445,7 @@ def main() -> int:
     network = load_checkpoint(args.checkpoint)
     lines = [
         heading("A checkpoint on footage, beside MediaPipe's own 3D"),
-        f"Checkpoint {network.name}, SHA-256 {file_digest(network.path)[:16]}, "
+        f"Checkpoint {network.name}, SHA-256 of the network {network_digest(network.path)[:16]}, "
         f"{network.path.stat().st_size / 1e6:.1f} MB.",
         "Both start from the same MediaPipe keypoints. The performers are rendered (benchmarks/performers), pose2sim "
         "is a real man, his truth good to 2 to 3 cm. No network is trained or tuned on any of them; how 2D detectors "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "checkpoint")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -114,6 +114,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         help="of the detector (docs/detectors.md), such as people=3; may be given again",
     )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
+    one.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="what lifting runs on: auto, cpu, gpu, or a backend such as onnx-cuda, onnx-directml, torch-cuda, torch-mps",
+    )
 
 
 def add_solving(command: argparse.ArgumentParser) -> None:
@@ -213,6 +219,7 @@ def run_capture(args: argparse.Namespace) -> int:
             detector=args.detector,
             detector_options=detector_options(args),
             checkpoint=args.checkpoint,
+            device=args.device,
             settings=settings,
             progress=bar,
         )
