@@ -29,7 +29,7 @@ from .smooth import runs
 from .solve import check_solvable
 from .steadiness import BackgroundWatch
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
-from .track import SHORT_GAP_SECONDS, Track, track_people
+from .track import SHORT_GAP_SECONDS, Track, choose_people, track_people
 
 LensChoice = Literal["auto", "assume", "estimate"]
 
@@ -52,6 +52,7 @@ def capture(
     end: float | None = None,
     detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
+    people: str = "all",
     checkpoint: str = "body",
     device: str = "auto",
     keep_megabytes: int = 0,
@@ -71,6 +72,8 @@ def capture(
         detector: a name; the path of keypoints that another tool found (docs/detectors.md); or a detector of the
             caller's own, which is closed at the end.
         detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
+        people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
+            a take of all of them numbers them.
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu", "gpu" or a backend (lifter/device.py).
         keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
@@ -105,7 +108,7 @@ def capture(
     indices, times, detections = found.indices, found.times, found.people
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
-    tracks = track_people(times, detections, with_detector.layout, footage.fps)
+    tracks = choose_people(track_people(times, detections, with_detector.layout, footage.fps), people)
     header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "checkpoint", "device")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,6 +81,10 @@ def build_parser() -> argparse.ArgumentParser:
     three.add_argument("-o", "--out", type=Path, default=Path("motionlift-demo"), metavar="FOLDER")
     three.set_defaults(run=run_demo)
 
+    nets = commands.add_parser("models", help="networks of the detectors RTMPose, RTMW and RTMO: list or fetch them")
+    nets.add_argument("fetch", nargs="*", metavar="fetch NAME", help="names of those to fetch; none lists them")
+    nets.set_defaults(run=run_models)
+
     four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
     four.set_defaults(run=run_doctor)
     return parser
@@ -112,6 +116,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="of the detector (docs/detectors.md), such as people=3; may be given again",
+    )
+    one.add_argument(
+        "--people",
+        default="all",
+        metavar="all|most|1,3",
+        help="whom to capture of those that the detector finds: all; the one seen most; or some, by a take's numbers",
     )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
     one.add_argument(
@@ -218,6 +228,7 @@ def run_capture(args: argparse.Namespace) -> int:
             end=args.end,
             detector=args.detector,
             detector_options=detector_options(args),
+            people=args.people,
             checkpoint=args.checkpoint,
             device=args.device,
             settings=settings,
@@ -315,6 +326,27 @@ def run_demo(args: argparse.Namespace) -> int:
     )
     for file in ("demo.blend", "demo.mp4", "demo.take.npz"):
         say(f"wrote {args.out / file}")
+    return 0
+
+
+def run_models(args: argparse.Namespace) -> int:
+    from .detect.rtm_models import MODELS, fetch_model, known_model, model_folder
+
+    if args.fetch and (args.fetch[0] != "fetch" or not args.fetch[1:]):
+        raise MotionliftError("Models can be listed and fetched", "motionlift models; motionlift models fetch NAME")
+    for name in args.fetch[1:]:
+        known_model(name)
+    for name in args.fetch[1:]:
+        with Bar() as bar:
+            path, digest, compared = fetch_model(name, bar)
+        size = path.stat().st_size / 1e6
+        checked = "as expected" if compared else "written down, and compared from now on"
+        say(f"wrote {path} ({size:.0f} MB); SHA-256 of the download {digest}, {checked}")
+    if not args.fetch:
+        for model in MODELS.values():
+            path = model_folder() / f"{model.name}.onnx"
+            there = f"{path.stat().st_size / 1e6:.0f} MB, fetched" if path.is_file() else "not fetched"
+            say(f"{model.name:<14} {model.kind:<7} {model.layout or 'boxes':<13} {there}")
     return 0
 
 

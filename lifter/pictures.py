@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -17,7 +17,8 @@ from .preview import draw_overlay
 from .take import GAP, Take
 
 STRIP_PICTURES = 6
-STRIP_HEIGHT = 150
+STRIP_SIZE = 120, 150
+"""Width and height of each, in pixels."""
 
 
 def frames_at(take: Take, numbers: Sequence[int], height: int) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
@@ -50,25 +51,29 @@ def jpeg(picture: NDArray[np.uint8], quality: int = 80) -> bytes:
     return data.tobytes()
 
 
-def write_strip(take: Take, path: Path, count: int = STRIP_PICTURES, height: int = STRIP_HEIGHT) -> None:
+def write_strip(take: Take, path: Path, count: int = STRIP_PICTURES) -> None:
     """A JPEG of `count` frames side by side, spread over those in which somebody is seen, with the solved skeletons.
 
-    Raises MotionliftError where the footage is gone or the file cannot be written; nothing is half-written.
+    Each is cut to the people in it. Raises MotionliftError where the footage is gone or the file cannot be written;
+    nothing is half-written.
     """
     seen = np.unique(np.concatenate([p.frames[p.state != GAP] for p in take.people]))
     # In the middle of `count` equal parts: the very first and last frames show little.
     numbers = seen[((np.arange(count) + 0.5) / count * len(seen)).astype(int)].tolist()
+    width, height = STRIP_SIZE
     pictures: list[NDArray[np.uint8]] = []
-    for number, scale, picture in frames_at(take, numbers, height):
+    for number, scale, picture in frames_at(take, numbers, 4 * height):
         drawn = picture.copy()
         for person in take.people:
             draw_overlay(drawn, take, person, number, scale)
-        pictures.append(drawn)
+        cut = _around_people(drawn, take, number, scale)
+        pictures.append(cast(NDArray[np.uint8], cv2.resize(cut, STRIP_SIZE, interpolation=cv2.INTER_AREA)))
+    row = [*pictures, *[np.zeros((height, width, 3), np.uint8)] * (count - len(pictures))]
     if not pictures:
         raise MotionliftError(f"{take.header['source']['path']}: no frame can be read any more", "Put the footage back")
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        part.write_bytes(jpeg(np.hstack(pictures)))
+        part.write_bytes(jpeg(np.hstack(row)))
         os.replace(part, path)
     except OSError as error:
         raise MotionliftError(
@@ -76,3 +81,21 @@ def write_strip(take: Take, path: Path, count: int = STRIP_PICTURES, height: int
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _around_people(picture: NDArray[np.uint8], take: Take, number: int, scale: float) -> NDArray[np.uint8]:
+    """The part of a frame's picture that its people are in, in the strip's proportions where there is room for that."""
+    points: list[NDArray[np.floating[Any]]] = []
+    for person in take.people:
+        at = number - int(person.frames[0])
+        if 0 <= at < len(person.frames) and person.state[at] != GAP:
+            points.append(take.camera.project(person.joints_camera[at][None], np.array([number]))[0] * scale)
+    size = np.array(picture.shape[1::-1], np.float64)
+    every = np.clip(np.concatenate(points), 0, size) if points else np.stack([size * 0, size])
+    low, high = every.min(0), every.max(0)
+    shape = np.array(STRIP_SIZE, np.float64)
+    wanted = shape * np.max((high - low) * 1.35 / shape)
+    wanted = np.clip(wanted, 16, size)
+    corner = np.clip((low + high - wanted) / 2, 0, size - wanted)
+    (x0, y0), (x1, y1) = corner.astype(int), (corner + wanted).astype(int)
+    return picture[y0:y1, x0:x1]

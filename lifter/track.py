@@ -1,4 +1,8 @@
-"""Detections, frame by frame, to one track a person on an even time base, with left and right put right."""
+"""Detections, frame by frame, to one track a person on an even time base, with left and right put right.
+
+People are followed in two steps: pieces that are beyond doubt, from frame to frame; then pieces are joined over gaps
+and crossings, all at once. docs/people.md says how well.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detect import Detection
+from .errors import MotionliftError
 from .skeleton import layout_keypoints, mirror_name
 from .smooth import runs
 
 Array = NDArray[np.float64]
 
-LOST_SECONDS = 1.0
+LOST_SECONDS = 2.0
 """A person unseen for longer who then appears is somebody new."""
 SHORT_GAP_SECONDS = 0.4
 """Gaps up to this long are filled; longer ones are marked and left empty."""
@@ -29,8 +34,21 @@ somebody else or made up. Measured: at most 0.08 from frame to frame in a vault,
 FLICKER = 0.03
 """A body whose shape changes by this much in most frames is made up. Measured: at most 0.02 for people, 0.035 to
 0.17 for a table that is taken for one."""
-FAR = 0.9
-"""Two detections are not the same person if they are farther apart than this, in half body sizes."""
+STEP_SECONDS = 0.12
+"""So long a piece of a track may be unseen; what lies farther apart is joined in the end, all pieces at once."""
+NEAR = 0.1
+"""A body farther than this, in its diagonal, from where it was heading is not the same in the next frame."""
+DOUBT = 0.06
+"""Where somebody else fits a detection as well, but for this much of a diagonal, a piece ends: joining sees more."""
+MOTION_SECONDS = 0.4
+"""Velocity is taken over this long."""
+GAP_COST = 4.0
+"""What a second of a gap costs."""
+TURN = 0.7
+"""Diagonals a second by which somebody's velocity commonly changes, unseen."""
+ROUNDS = ((0.2, 4.0), (0.5, 9.0), (LOST_SECONDS, 9.0))
+"""Pieces are joined over short gaps first, as longer pieces show better where somebody is heading: seconds of a gap,
+and what a piece's end without a successor costs. At 9 a link may be off by three standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +70,9 @@ class Track:
 
 
 @dataclass
-class _Growing:
+class _Piece:
+    """Detections of one person, one after another."""
+
     times: list[float] = field(default_factory=list[float])
     detections: list[Detection] = field(default_factory=list[Detection])
 
@@ -70,7 +90,11 @@ def track_people(
     Returns:
         Tracks, the one seen in most frames first.
     """
-    people = _assign(times, detections, _mirror(layout))
+    people = _told_apart(times, detections)
+    if people is None:
+        people = _pieces(times, detections, _mirror(layout))
+        for gap, limit in ROUNDS:
+            people = _joined(people, _mirror(layout), gap, limit)
     longest = max((len(p.times) for p in people), default=0)
     shortest = min(SHORTEST_SECONDS * fps, 0.5 * longest)
     tracks = [_trimmed(_even(p, fps), fps) for p in people if len(p.times) >= shortest]
@@ -78,6 +102,27 @@ def track_people(
     # Furniture that is now and then taken for somebody flickers. The longest track is never doubted.
     tracks = tracks[:1] + [t for t in tracks[1:] if _restlessness(t) < FLICKER]
     return [_repaired(t, layout) for t in tracks]
+
+
+def choose_people(tracks: list[Track], choice: str) -> list[Track]:
+    """Those that are asked for, in the order of `track_people`.
+
+    Args:
+        choice: "all"; "most" for the one seen in most frames; or numbers in that order from 1, such as "1, 3".
+    Raises:
+        MotionliftError: no such choice, or no such person.
+    """
+    if choice == "all":
+        return tracks
+    if choice == "most":
+        return tracks[:1]
+    numbers = [n.strip() for n in choice.split(",")]
+    if not all(n.isdecimal() and n.isascii() for n in numbers):
+        raise MotionliftError(f"People cannot be chosen by {choice!r}", "Use all, most, or numbers such as 1,3")
+    wrong = [n for n in numbers if not 1 <= int(n) <= len(tracks)]
+    if wrong:
+        raise MotionliftError(f"There is no person {wrong[0]}: {len(tracks)} are seen", "Capture all to see who is who")
+    return [tracks[i] for i in sorted({int(n) - 1 for n in numbers})]
 
 
 def _restlessness(track: Track) -> float:
@@ -94,47 +139,184 @@ def _restlessness(track: Track) -> float:
     return float(np.median(changes)) if changes else 0.0
 
 
-def _assign(
-    times: Sequence[float], detections: Sequence[Sequence[Detection]], mirror: NDArray[np.intp]
-) -> list[_Growing]:
-    """Match the people of each frame with those of before, all at once, by the distance of their keypoints."""
-    from scipy.optimize import linear_sum_assignment  # takes longer to load than a take to solve
-
-    people: list[_Growing] = []
+def _told_apart(times: Sequence[float], detections: Sequence[Sequence[Detection]]) -> list[_Piece] | None:
+    """People by the numbers that somebody else has given them; None where anybody has none."""
+    people: dict[int, _Piece] = {}
     for now, found in zip(times, detections, strict=True):
-        alive = [p for p in people if now - p.times[-1] <= LOST_SECONDS]
-        cost = np.array([[_distance(p, d, now, mirror) for d in found] for p in alive]).reshape(len(alive), len(found))
-        pairs = np.stack(linear_sum_assignment(np.minimum(cost, 10 * FAR)), -1).tolist()
-        owner: dict[int, _Growing] = {c: alive[r] for r, c in pairs if cost[r, c] < FAR}
-        for i, detection in enumerate(found):
-            person = owner.get(i)
-            if person is None:
-                person = _Growing()
-                people.append(person)
+        for detection in found:
+            if detection.who is None:
+                return None
+            person = people.setdefault(detection.who, _Piece())
             person.times.append(now)
             person.detections.append(detection)
+    return list(people.values())
+
+
+def _pieces(
+    times: Sequence[float], detections: Sequence[Sequence[Detection]], mirror: NDArray[np.intp]
+) -> list[_Piece]:
+    """Pieces of tracks that are beyond doubt: from frame to frame, all people at once.
+
+    A body is expected where it was heading. A piece ends where its shape jumps (a detector that sees a head and an arm
+    enter the picture makes up a whole small person, and another one in every frame; exchanged sides are no jump), and
+    where two fit one another's detections: who is who is then decided by what comes after.
+    """
+    from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
+
+    pieces: list[_Piece] = []
+    alive: list[_Piece] = []
+    for now, found in zip(times, detections, strict=True):
+        alive = [p for p in alive if now - p.times[-1] <= STEP_SECONDS]
+        continued: list[_Piece] = []
+        taken: set[int] = set()
+        if alive and found:
+            cost = _step_costs(alive, found, now, mirror)
+            rows, columns = linear_sum_assignment(np.minimum(cost, 10 * NEAR))
+            for r, c in zip(map(int, rows), map(int, columns), strict=True):
+                if not cost[r, c] < NEAR or _in_doubt(cost, r, c):
+                    continue
+                alive[r].times.append(now)
+                alive[r].detections.append(found[c])
+                continued.append(alive[r])
+                taken.add(c)
+        begun = [_Piece([now], [d]) for i, d in enumerate(found) if i not in taken]
+        pieces += begun
+        gone = {id(p) for p in continued}
+        alive = continued + [p for p in alive if id(p) not in gone] + begun
+    return pieces
+
+
+def _in_doubt(cost: Array, row: int, column: int) -> bool:
+    """Whether somebody else fits a detection nearly as well."""
+    own = cost[row, column]
+    others = np.delete(cost[:, column], row)
+    return bool((others < min(own + DOUBT, NEAR)).any())
+
+
+def _step_costs(alive: list[_Piece], found: Sequence[Detection], now: float, mirror: NDArray[np.intp]) -> Array:
+    """(P, D) how far each detection is from where each piece was heading, in diagonals of the body; inf where the shape
+    jumped."""
+    before = np.stack([p.detections[-1].xy for p in alive]).astype(np.float64)
+    away: Array = np.array([now - p.times[-1] for p in alive])
+    ahead = np.stack([_velocity(p, end=True) for p in alive]) * away[:, None]
+    here = np.stack([d.xy for d in found]).astype(np.float64)
+    moved, shape, size, common = _compared(before, here, mirror)
+    off: Array = np.linalg.norm(moved - ahead[:, None], axis=-1) / size
+    jumped = ~(shape / size < SHAPE_JUMP + SHAPE_SPEED * away[:, None])
+    return np.where((common < 3) | jumped, np.inf, off + shape / size)
+
+
+def _compared(a: Array, b: Array, mirror: NDArray[np.intp]) -> tuple[Array, Array, Array, NDArray[np.intp]]:
+    """Bodies a (P, K, 2) against bodies b (D, K, 2), by the keypoints that both have.
+
+    Returns (P, D, 2) how far the whole body moved, (P, D) the median of what keypoints moved beyond that, exchanged
+    sides forgiven, (P, D) the smaller of the diagonals, and (P, D) how many keypoints both have.
+    """
+    difference = b[None] - a[:, None]
+    both = np.isfinite(difference).all(-1)
+    common = both.sum(-1)
+    moved = _median(np.where(both[..., None], difference, np.nan), axis=2)
+    own: Array = np.linalg.norm(difference - moved[:, :, None], axis=-1)
+    other: Array = np.linalg.norm(b[None][:, :, mirror] - a[:, None] - moved[:, :, None], axis=-1)
+    shape = _median(np.where(both, np.fmin(own, other), np.nan), axis=2)
+    # Diagonals of the same keypoints: half a body is no smaller body.
+    masks = both[..., None]
+    pairs = np.broadcast_arrays(a[:, None], b[None])
+    diagonals = [np.where(masks, x, -np.inf).max(2) - np.where(masks, x, np.inf).min(2) for x in pairs]
+    lengths = [np.linalg.norm(np.where(np.isfinite(d), d, 0), axis=-1) for d in diagonals]
+    size: Array = np.maximum(np.minimum(*lengths), 1.0)
+    return np.nan_to_num(moved), np.nan_to_num(shape, nan=np.inf), size, common
+
+
+def _median(x: Array, axis: int) -> Array:
+    """As np.nanmedian without its warnings and its slowness: of an even number the lower one."""
+    ordered = np.sort(x, axis=axis)  # NaN last
+    middle = np.maximum((np.isfinite(x).sum(axis) - 1) // 2, 0)
+    return np.take_along_axis(ordered, np.expand_dims(middle, axis), axis).squeeze(axis)
+
+
+def _velocity(piece: _Piece, end: bool) -> Array:
+    """(2,) pixels a second at a piece's end or beginning, of shorter pieces less, for it is noise."""
+    times, count = piece.times, len(piece.times)
+    if count < 2:
+        return np.zeros(2)
+    here = count - 1 if end else 0
+    there = here
+    while 0 <= there + (-1 if end else 1) < count and abs(times[there] - times[here]) < MOTION_SECONDS:
+        there += -1 if end else 1
+    first, last = (there, here) if end else (here, there)
+    difference = piece.detections[last].xy.astype(np.float64) - piece.detections[first].xy
+    both = np.isfinite(difference).all(-1)
+    if both.sum() < 3:
+        return np.zeros(2)
+    seconds = times[last] - times[first]
+    return np.median(difference[both], axis=0) / seconds * min(1.0, seconds / (0.5 * MOTION_SECONDS))
+
+
+def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limit: float) -> list[_Piece]:
+    """Pieces to people: every piece is followed by one other or by none, so that all links together cost least.
+
+    A link costs the squares of how far the body is from where it was heading before the gap and came from after it, of
+    how much its shape changed and of how much its size did, each by what is usual over such a gap.
+    """
+    from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
+
+    count = len(pieces)
+    if count < 2:
+        return pieces
+    first: Array = np.array([p.times[0] for p in pieces])
+    last: Array = np.array([p.times[-1] for p in pieces])
+    order = np.argsort(first)
+    cost = np.full((count, count), np.inf)
+    out_speed = np.stack([_velocity(p, end=True) for p in pieces])
+    in_speed = np.stack([_velocity(p, end=False) for p in pieces])
+    sizes: Array = np.array([_typical_size(p) for p in pieces])
+    for i in range(count):
+        gap = first - last[i]
+        near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
+        if not len(near):
+            continue
+        before = pieces[i].detections[-1].xy.astype(np.float64)[None]
+        after = np.stack([pieces[j].detections[0].xy for j in near]).astype(np.float64)
+        moved, shape, _, common = (x[0] for x in _compared(before, after, mirror))
+        away, size = gap[near], np.sqrt(sizes[i] * sizes[near])
+        lengths = [min(len(pieces[j].times), 8) for j in near]
+        weight: Array = np.stack([np.full(len(near), min(len(pieces[i].times), 8)), lengths])
+        speed = (weight[0][:, None] * out_speed[i] + weight[1][:, None] * in_speed[near]) / weight.sum(0)[:, None]
+        off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size
+        total = (off / (0.06 + 0.35 * away)) ** 2 + (shape / size / (0.06 + 0.15 * np.minimum(away, 1.0))) ** 2
+        total += (np.log(sizes[near] / sizes[i]) / 0.3) ** 2 + GAP_COST * away
+        turned = np.linalg.norm(in_speed[near] - out_speed[i], axis=-1) / size / (TURN + 0.5 * away)
+        total += turned**2 * ((weight.min(0) - 1) / 7)
+        # A few frames of something made up fit many a gap.
+        few = (weight.min(0) < 4) & (away > 0.5)
+        cost[i, near] = np.where((common >= 3) & ~few, total, np.inf)
+    whole = np.full((count, 2 * count), 1e6)
+    whole[:, :count] = np.minimum(cost, 1e6)
+    whole[np.arange(count), count + np.arange(count)] = limit
+    rows, columns = linear_sum_assignment(whole)
+    following = {int(r): int(c) for r, c in zip(rows, columns, strict=True) if c < count and whole[r, c] < limit}
+    begins = set(range(count)) - set(following.values())
+    people: list[_Piece] = []
+    for start in (int(i) for i in order if int(i) in begins):
+        person, at = _Piece(), start
+        while True:
+            person.times += pieces[at].times
+            person.detections += pieces[at].detections
+            if at not in following:
+                break
+            at = following[at]
+        people.append(person)
     return people
 
 
-def _distance(person: _Growing, detection: Detection, now: float, mirror: NDArray[np.intp]) -> float:
-    """How far the body moved since it was last seen, in half body sizes; forgiven a little for time unseen.
-
-    Infinite where its shape jumped: a detector that sees a head and an arm enter the picture makes up a whole
-    small person, and another one in every frame. Exchanged sides are no jump.
-    """
-    before = person.detections[-1]
-    both = np.isfinite(before.xy).all(-1) & np.isfinite(detection.xy).all(-1)
-    if both.sum() < 3:
-        return float("inf")
-    a, b = before.xy[both], detection.xy[both]
-    size = max(float(np.linalg.norm(np.ptp(a, axis=0))), float(np.linalg.norm(np.ptp(b, axis=0))), 1.0)
-    away = max(0.0, now - person.times[-1])
-    smaller = max(min(float(np.linalg.norm(np.ptp(a, axis=0))), float(np.linalg.norm(np.ptp(b, axis=0)))), 1.0)
-    jump = min(_shape_change(a, b), _shape_change(a, detection.xy[mirror][both])) / smaller
-    if not jump < SHAPE_JUMP + SHAPE_SPEED * away:
-        return float("inf")
-    middle = float(np.linalg.norm(np.median(a - b, axis=0)))
-    return 2 * middle / size / (1 + away)
+def _typical_size(piece: _Piece) -> float:
+    """The diagonal of the body in pixels, mean of the larger half of its frames: a body half hidden seems small."""
+    xy = np.stack([d.xy for d in piece.detections[:: max(1, len(piece.detections) // 30)]])
+    finite = np.isfinite(xy)
+    extent = np.where(finite, xy, -np.inf).max(1) - np.where(finite, xy, np.inf).min(1)
+    lengths: Array = np.sort(np.linalg.norm(np.where(np.isfinite(extent), extent, 0), axis=-1))
+    return max(float(lengths[len(lengths) // 2 :].mean()), 1.0)
 
 
 def _shape_change(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
@@ -144,7 +326,7 @@ def _shape_change(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) ->
     return float(np.median(apart))
 
 
-def _even(person: _Growing, fps: float) -> Track:
+def _even(person: _Piece, fps: float) -> Track:
     """Resample onto frames at n / fps: the detection of that very time, or linear between its neighbours."""
     times: Array = np.array(person.times, np.float64)
     xy = np.stack([d.xy for d in person.detections]).astype(np.float64)

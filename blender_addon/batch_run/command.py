@@ -38,6 +38,9 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base", type=Path, metavar="FOLDER", help="results lie under --out as the clips lie under this folder"
     )
+    parser.add_argument(
+        "--no-sheet", action="store_true", help="write no summary and contact sheet: for one clip of many on a farm"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="clips at a time (default: one a core, as memory allows)")
     parser.add_argument("--again", action="store_true", help="do also what is done")
     parser.add_argument(
@@ -89,18 +92,22 @@ def run_command(
         stopped = True
     finally:
         table.close()
-    try:
-        write_summary(plan.out, table.records, len(clips), {**settings, **plan.animate_key})
-        sheet = write_sheet(plan.out, table.records, len(clips))
-    except OSError as error:
-        raise UserError(f"{plan.out}: cannot be written", "Check the disk; what is done is kept", str(error)) from error
+    sheet = "" if args.no_sheet else f"; see {_write_sheet(plan, table.records, len(clips))}"
     good = sum(r.good for r in table.records)
     skipped = sum(r.state == "skipped" for r in table.records)
-    _say(f"{good} of {len(clips)} clips are done{f' ({skipped} were before)' if skipped else ''}; see {sheet}")
+    _say(f"{good} of {len(clips)} clips are done{f' ({skipped} were before)' if skipped else ''}{sheet}")
     if stopped:
         sys.stderr.write("motionlift: stopped; give the same command again to go on\n")
         return 130
     return 0 if good == len(clips) else 1
+
+
+def _write_sheet(plan: Plan, records: Sequence[Record], total: int) -> Path:
+    try:
+        write_summary(plan.out, records, total, {**plan.settings, **plan.animate_key})
+        return write_sheet(plan.out, records, total)
+    except OSError as error:
+        raise UserError(f"{plan.out}: cannot be written", "Check the disk; what is done is kept", str(error)) from error
 
 
 def _folder(out: Path) -> Path:

@@ -62,7 +62,10 @@ def _card(out: Path, record: Record) -> str:
         frames, fps = int(said.get("frames", 0)), float(said.get("fps", 0) or 0)
         people = int(said.get("people", 0))
         length = f" · {frames / fps:.1f} s" if fps else ""
-        numbers = [f"{frames} frames{length}", f"{people} {'person' if people == 1 else 'people'}"]
+        numbers = [
+            f"{frames} {'frame' if frames == 1 else 'frames'}{length}",
+            f"{people} {'person' if people == 1 else 'people'}",
+        ]
         meter = _meter("coverage", said.get("coverage", 0)) + _meter("confidence", said.get("confidence", 0))
     if record.state != "skipped" and record.seconds:
         numbers.append(f"took {record.seconds:.1f} s{' in 2 attempts' if record.attempts > 1 else ''}")
@@ -76,7 +79,8 @@ def _card(out: Path, record: Record) -> str:
         f'<div class="row">{meter}<p class="numbers">{html.escape(" · ".join(numbers))}</p></div>'
         f"{f'<ul>{chr(10).join(notes)}</ul>' if notes else ''}"
         f'<footer><span class="links">{links}</span>'
-        f'<span class="path" title="{html.escape(record.clip, quote=True)}">{html.escape(record.clip)}</span></footer>'
+        f'<span class="path" title="{html.escape(record.clip, quote=True)}">&lrm;{html.escape(record.clip)}</span>'
+        "</footer>"
         "</article>"
     )
 
@@ -93,7 +97,7 @@ def _strip(out: Path, record: Record) -> str:
 
 def _meter(what: str, share: object) -> str:
     percent = 100 * min(1.0, max(0.0, float(share))) if isinstance(share, int | float) else 0.0
-    level = "low" if percent < 50 else "middle" if percent < 90 else "high"
+    level = "low" if percent < 50 else "middle" if percent < 75 else "high"
     return (
         f'<div class="meter {level}"><span>{what}</span><i><b style="width:{percent:.0f}%"></b></i>'
         f"<em>{percent:.0f} %</em></div>"

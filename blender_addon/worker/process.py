@@ -28,6 +28,8 @@ from typing import IO
 from .messages import ENDINGS, Cancelled, Failed, Garbled, Job, Message, Progress, parse
 
 GRACE_SECONDS = 0.5
+"""So long may a worker that has said its last take to end; then it is killed."""
+CANCEL_SECONDS = 0.3
 """So long may a worker take to end by itself when its stdin closes; then it is killed."""
 NICENESS = 10
 """Of the worker, as POSIX counts: 0 is like Blender, 19 the least. It costs nothing where a core is free."""
@@ -191,7 +193,7 @@ class Worker:
         self._started.wait()
         self._outbox.put(None)
         if self._process:
-            end_process(self._process, GRACE_SECONDS)
+            end_process(self._process, CANCEL_SECONDS)
 
     def _describe_end(self, code: int) -> Failed:
         if self._cancelled.is_set():

@@ -56,7 +56,9 @@ class Detector(Protocol):
     def close(self) -> None: ...
 
 
-DETECTORS = ("mediapipe", "keypoints")
+DETECTORS = ("mediapipe", "rtmpose", "rtmw", "rtmo", "onnx", "keypoints")
+RTM = {"rtmpose": "rtmpose-m-26", "rtmw": "rtmw-m-133", "rtmo": "rtmo-m-17"}
+"""The network that each takes where none is named."""
 
 
 def load_detector(
@@ -72,7 +74,9 @@ def load_detector(
         MotionliftError: an unknown name or option, a missing package or model, or a file that does not fit.
     """
     if name not in DETECTORS and ("/" in name or "\\" in name or Path(name).suffix or Path(name).exists()):
-        name, options = "keypoints", {"path": name, **options}
+        name, options = "onnx" if name.endswith(".toml") else "keypoints", {"path": name, **options}
+    if name in RTM or name == "onnx":
+        return _load_rtm(name, options)
     if name == "mediapipe":
         from .mediapipe import MediaPipeDetector as Found
 
@@ -87,9 +91,30 @@ def load_detector(
         raise MotionliftError(
             f"Unknown detector {name!r}", f"Use one of {', '.join(DETECTORS)}, or the path of a keypoint file"
         )
-    known = inspect.signature(Found).parameters
+    _check_options(name, options, [*inspect.signature(Found).parameters])
+    return Found(**options)
+
+
+def _load_rtm(name: str, options: dict[str, Any]) -> Detector:
+    """RTMPose, RTMW or RTMO by the names of their networks, or the user's own by a TOML file."""
+    from .rtm import RtmDetector, named_networks, read_networks
+
+    own = [p for p in inspect.signature(RtmDetector).parameters if p not in ("networks", "name")]
+    if name == "onnx":
+        _check_options(name, options, ["path", *own])
+        if not options.get("path"):
+            raise MotionliftError("No file names the networks", "Give the path of a .toml; docs/detectors.md shows one")
+        networks = read_networks(options["path"])
+    else:
+        _check_options(name, options, ["model", "finder", "models", *own])
+        networks = named_networks(
+            str(options.get("model", RTM[name])), str(options.get("finder", "yolox-m")), str(options.get("models", ""))
+        )
+    return RtmDetector(networks, name, **{k: v for k, v in options.items() if k in own})
+
+
+def _check_options(name: str, options: dict[str, Any], known: list[str]) -> None:
     for option in options:
         if option not in known:
             names = ", ".join(repr(n) for n in known if n not in ("progress", "footage"))
             raise MotionliftError(f"The detector {name} has no option {option!r}", f"Its options: {names}")
-    return Found(**options)

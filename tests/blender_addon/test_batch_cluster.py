@@ -25,17 +25,19 @@ ROOT = Path(__file__).parents[2]
 CLIPS, FRAMES = 6, 12
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Generator[Any]:
+@pytest.fixture(scope="module")
+def cluster() -> Generator[Any]:
     # On a busy machine Ray takes its time to start, and misses the heartbeats of the living.
-    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "180")
-    monkeypatch.setenv("RAY_health_check_failure_threshold", "20")
+    patience = pytest.MonkeyPatch()
+    patience.setenv("RAY_raylet_start_wait_time_s", "180")
+    patience.setenv("RAY_health_check_failure_threshold", "20")
     made = importlib.import_module("ray.cluster_utils").Cluster()
     for _ in range(2):
         made.add_node(num_cpus=2, include_dashboard=False)
     made.wait_for_nodes()
     yield made
     made.shutdown()
+    patience.undo()
 
 
 def command(shots: Path, out: Path, *more: str) -> list[str]:
@@ -56,6 +58,18 @@ def at_work(task: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_what_the_cluster_lacks_is_said_before_anything_is_begun(cluster: Any, tmp_path: Path) -> None:
+    from blender_addon.batch_run.clip import Plan
+    from blender_addon.batch_run.table import Table
+
+    connect(cluster.address)
+    try:
+        with pytest.raises(UserError, match="has 0 GPUs, and --ray-gpus asks for 1"):
+            run_on_ray([], Plan(tmp_path, ()), Resources(1, 1), Table(0))
+    finally:
+        importlib.import_module("ray").shutdown()
 
 
 def test_a_worker_and_a_machine_are_lost_and_all_takes_are_as_without_a_cluster(cluster: Any, tmp_path: Path) -> None:
@@ -91,18 +105,6 @@ def test_a_worker_and_a_machine_are_lost_and_all_takes_are_as_without_a_cluster(
     for i in range(CLIPS):
         assert same_take(tmp_path / "ray" / f"shot{i}.take.npz", tmp_path / "alone" / f"shot{i}.take.npz")
     assert not [p for p in (tmp_path / "ray").rglob("*") if "~" in p.name or p.name.startswith("batch-")]
-
-
-def test_what_the_cluster_lacks_is_said_before_anything_is_begun(cluster: Any, tmp_path: Path) -> None:
-    from blender_addon.batch_run.clip import Plan
-    from blender_addon.batch_run.table import Table
-
-    connect(cluster.address)
-    try:
-        with pytest.raises(UserError, match="has 0 GPUs, and --ray-gpus asks for 1"):
-            run_on_ray([], Plan(tmp_path, ()), Resources(1, 1), Table(0))
-    finally:
-        importlib.import_module("ray").shutdown()
 
 
 def test_no_cluster() -> None:

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -260,10 +261,20 @@ class TestCommand:
         page = (plan.out / "batch.html").read_text()
         assert "b/&lt;b&gt;&amp;one" in page and "<b>&one" not in page and "{{" not in page
         assert "nobody is seen" in page and page.count("data:image/jpeg;base64,") == 3
-        assert "http" not in page and "3 of 4 clips are done" in capsys.readouterr().out
+        assert not re.search(r"(src|href)=.?https?:", page) and "3 of 4 clips are done" in capsys.readouterr().out
         (shots / "b/bad.mp4").unlink()
         assert batch_main([str(shots / "**/*.mp4"), "-o", str(plan.out)]) == 0
         assert json.loads((plan.out / "batch.json").read_text())["complete"]
+
+    def test_a_farm_does_one_clip_a_command_and_the_sheet_last(self, shots: Path, plan: Plan, capsys: Any) -> None:
+        common = ["--base", str(shots), "-o", str(plan.out)]
+        for name in ("a/one", "a/two", "b/one"):
+            assert batch_main([str(shots / f"{name}.mp4"), *common, "--jobs", "1", "--no-sheet"]) == 0
+        assert not (plan.out / "batch.html").exists()
+        (shots / "b/bad.mp4").unlink()
+        assert batch_main([str(shots / "**/*.mp4"), *common]) == 0
+        assert "3 of 3 clips are done (3 were before)" in capsys.readouterr().out
+        assert json.loads((plan.out / "batch.json").read_text())["counts"]["skipped"] == 3
 
     def test_bad_input_is_refused_before_anything_is_begun(self, shots: Path, plan: Plan, log: Path) -> None:
         clips = str(shots / "a")

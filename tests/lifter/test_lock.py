@@ -127,7 +127,7 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("late", [-1, 0, 4])
+@pytest.mark.parametrize("late", [0, 4])
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_foot_that_rolls_off_starts_as_softly_as_it_truly_does(body: Skeleton, error: str, late: int) -> None:
     """The heel rises while the toe stays; contacts come and go so many frames late. No heel, toe or knee changes its

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,14 @@ def test_the_command(take: Take, tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_strip(take: Take, tmp_path: Path) -> None:
     write_strip(take, tmp_path / "a.jpg")
     picture = cv2.imread(str(tmp_path / "a.jpg"))
-    assert picture is not None and picture.shape == (150, 6 * 150, 3)
+    assert picture is not None and picture.shape == (150, 6 * 120, 3)
+    person = take.people[0]
+    alone = {f.name: getattr(person, f.name)[:1] for f in fields(person) if f.name != "offsets"}
+    write_strip(replace(take, people=(replace(person, **alone),)), tmp_path / "a.jpg")
+    short = cv2.imread(str(tmp_path / "a.jpg"))
+    assert (
+        short is not None and short.shape == picture.shape and short[:, :120].std() > 20 and short[:, 130:].max() < 20
+    )
     with pytest.raises(MotionliftError, match="no footage"):
         write_strip(with_source(take, None), tmp_path / "b.jpg")
     assert not (tmp_path / "b.jpg").exists()

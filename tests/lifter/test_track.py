@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from lifter.detect import Detection
+from lifter.errors import MotionliftError
 from lifter.skeleton import layout_keypoints, mirror_name
-from lifter.track import find_swaps, track_people
+from lifter.track import choose_people, find_swaps, track_people
 
 NAMES = layout_keypoints("coco17")
 MIRROR = [NAMES.index(mirror_name(n)) for n in NAMES]
@@ -112,3 +113,58 @@ def test_furniture_that_flickers_like_a_body_is_left_out() -> None:
         found[i].append(Detection(flicker, np.full(17, 0.9, np.float32)))
     (track,) = track_people([i / 30 for i in range(90)], found, "coco17", 30.0)
     assert np.nanmax(track.xy[..., 0]) < 800
+
+
+def crossing(seed: int = 0, hidden: tuple[int, int] = (55, 68)) -> tuple[list[list[Detection]], np.ndarray, np.ndarray]:
+    """Two people who walk past each other; the one behind is not found while they are close."""
+    rng = np.random.default_rng(seed)
+    a = walking(120, seed) + np.arange(120)[:, None, None] * [2.0, 0]
+    b = walking(120, seed + 9) * [-1, 1] + [1110, 12] - np.arange(120)[:, None, None] * [2.0, 0]
+    found = []
+    for t in range(120):
+        now = [a[t]] if hidden[0] <= t < hidden[1] else [a[t], b[t]]
+        listed = [Detection(x.astype(np.float32), np.ones(17, np.float32)) for x in now]
+        found.append([listed[i] for i in rng.permutation(len(listed))])
+    return found, a, b
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_people_who_pass_each_other_keep_their_tracks(seed: int) -> None:
+    found, a, b = crossing(seed)
+    tracks = track_people([i / 30 for i in range(120)], found, "coco17", 30.0)
+    assert len(tracks) == 2
+    for track, truth in zip(tracks, (a, b), strict=True):
+        assert track.frames[0] == 0 and track.frames[-1] == 119
+        away = np.linalg.norm(track.xy - truth[track.frames], axis=-1)[track.seen].max(-1)
+        assert (away < 60).mean() > 0.97
+
+
+def test_two_who_vanish_together_go_on_the_way_they_went() -> None:
+    found, a, b = crossing()
+    for t in range(54, 66):
+        found[t] = []
+    tracks = track_people([i / 30 for i in range(120)], found, "coco17", 30.0)
+    assert len(tracks) == 2
+    ends = sorted(float(np.nanmean(t.xy[-1, :, 0])) for t in tracks if t.frames[0] == 0)
+    assert np.allclose(ends, sorted((a[-1, :, 0].mean(), b[-1, :, 0].mean())), atol=2)
+    assert all(
+        np.sign(np.nanmean(t.xy[-1, :, 0] - t.xy[0, :, 0])) == (1 if t.xy[0, 0, 0] < 600 else -1) for t in tracks
+    )
+
+
+def test_numbers_that_somebody_else_gave_are_kept() -> None:
+    xy = walking(60)
+    found = [
+        [Detection(xy[t].astype(np.float32), np.ones(17, np.float32), None, 4 if t < 30 else 9)] for t in range(60)
+    ]
+    assert len(track_people([i / 30 for i in range(60)], found, "coco17", 30.0)) == 2
+
+
+def test_people_are_chosen_by_number_or_by_how_much_they_are_seen() -> None:
+    found, _, _ = crossing()
+    tracks = track_people([i / 30 for i in range(120)], found, "coco17", 30.0)
+    assert choose_people(tracks, "all") == tracks and choose_people(tracks, "most") == tracks[:1]
+    assert choose_people(tracks, "2") == tracks[1:] and choose_people(tracks, "2, 1") == tracks
+    for wrong in ("3", "0", "everybody", ""):
+        with pytest.raises(MotionliftError, match=r"no person|cannot be chosen"):
+            choose_people(tracks, wrong)
