@@ -274,7 +274,8 @@ def _sure(detection: Detection) -> NDArray[np.float32]:
 def _extent(detection: Detection) -> float:
     """For sorting: the largest body first."""
     sure = _sure(detection)
-    return -float(np.prod(sure.max(0) - sure.min(0))) if len(sure) else 0.0
+    width, height = (sure.max(0) - sure.min(0)).tolist() if len(sure) else (0.0, 0.0)
+    return -float(width * height)
 
 
 def _box(detection: Detection) -> Box | None:
