@@ -128,7 +128,7 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         "--device",
         default="auto",
         metavar="NAME",
-        help="what lifting runs on: auto, cpu, gpu, or a backend: onnx-cuda, onnx-directml, onnx-coreml, torch-cuda, torch-mps",
+        help="what lifting runs on: auto, cpu, gpu, or a backend such as onnx-cuda, onnx-directml, torch-cuda",
     )
 
 
