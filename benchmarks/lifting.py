@@ -324,7 +324,7 @@ def _speed_table(checkpoint: Checkpoint) -> list[str]:
         (f"{checkpoint.name}, both mirror images", _seconds(lambda: one.run(None, dict(zip(names, both, strict=True)))))
     )
     with TemporaryDirectory() as folder:
-        for name, size in (("tcn", "base"), ("st_transformer", "xs"), ("ampose", "base"), ("transformer_gcn", "base")):
+        for name, size in (("tcn", "base"), ("ampose", "base"), ("transformer_gcn", "base")):
             path = Path(folder) / f"{name}.onnx"
             export_graph(build_net(name, size, graph, channels_in=2), path)  # pyright: ignore
             session = _session(path)
