@@ -2,6 +2,7 @@
 
     python -m benchmarks.performers.render -o out/performers     once: renders the performers
     python -m benchmarks.default --out benchmarks/default.md
+    python -m benchmarks.default --store runs/corpus             and the open benchmark, taken apart
     python -m benchmarks.default --checkpoint new.onnx           the same figures for another checkpoint
 
 Detections and takes are kept in the cache folder, by clip, checkpoint and code: a run that was stopped goes on, and
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 import lifter
@@ -31,6 +34,7 @@ from lifter.rotation import quat_to_matrix
 from lifter.skeleton import FEET, layout_keypoints, load_skeleton
 from lifter.solve import rigid_fit
 from lifter.take import GAP, Person, Take, load_take, save_take
+from training.data.store import load_store
 
 from .clips import (
     LAYOUT,
@@ -45,6 +49,7 @@ from .clips import (
     person_size,
     see,
 )
+from .lifting import sections
 from .machine import heading
 from .measures import (
     align_on_floor,
@@ -166,13 +171,24 @@ def network_result(solved: Result) -> Result:
 def take_of(clip: Clip, checkpoint: str, known: bool, cache_folder: Path) -> Take:
     """The capture of a clip, from the cache where it is there."""
     network = load_checkpoint(checkpoint)
-    what = f"{file_digest(clip.path)} {file_digest(network.path)} {code_digest()} {known}"
+    what = f"{file_digest(clip.path)} {network_digest(network.path)} {code_digest()} {known}"
     path = cache_folder / f"take_{clip.name}_{hashlib.sha256(what.encode()).hexdigest()[:16]}.npz"
     if not path.exists():
         options: dict[str, Any] = {"focal": clip.focal, "height": clip.height} if known else {}
         detector = Recorded(see(clip, cache_folder))
         save_take(capture(clip.path, detector=detector, checkpoint=checkpoint, **options), path)
     return load_take(path)
+
+
+@cache
+def network_digest(path: Path) -> str:
+    """SHA-256 of a checkpoint without its card, which tells of these figures."""
+    model = onnx.load(str(path))
+    header = [json.loads(e.value) for e in model.metadata_props if e.key == "motionlift"]
+    del model.metadata_props[:]
+    for h in header:
+        h.pop("card")
+    return hashlib.sha256(model.SerializeToString(deterministic=True) + json.dumps(header).encode()).hexdigest()
 
 
 @cache
@@ -405,6 +421,8 @@ def main() -> int:
     parser.add_argument("--checkpoint", default="body", help="a shipped one by name, or the path of an .onnx file")
     parser.add_argument("--clips", type=Path, default=ROOT / "out" / "performers", help="the rendered performers")
     parser.add_argument("--cache", type=Path, default=ROOT / "out" / "default", help="detections and takes")
+    parser.add_argument("--store", type=Path, help="prepared corpus: adds the open benchmark (benchmarks/lifting.py)")
+    parser.add_argument("--plots", type=Path, default=ROOT / "docs" / "images", help="folder for that one's plots")
     parser.add_argument("--only", nargs="*", help="these clips only")
     parser.add_argument("--out", type=Path, help="write the tables here too")
     args = parser.parse_args()
@@ -427,7 +445,7 @@ def main() -> int:
     network = load_checkpoint(args.checkpoint)
     lines = [
         heading("A checkpoint on footage, beside MediaPipe's own 3D"),
-        f"Checkpoint {network.name}, SHA-256 {file_digest(network.path)[:16]}, "
+        f"Checkpoint {network.name}, SHA-256 of the network {network_digest(network.path)[:16]}, "
         f"{network.path.stat().st_size / 1e6:.1f} MB.",
         "Both start from the same MediaPipe keypoints. The performers are rendered (benchmarks/performers), pose2sim "
         "is a real man, his truth good to 2 to 3 cm. No network is trained or tuned on any of them; how 2D detectors "
@@ -484,6 +502,8 @@ def main() -> int:
         "",
         *sigma_table(results),
     ]  # fmt: skip
+    if args.store:
+        lines += ["", *sections(network, load_store(args.store), args.plots)]
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if args.out:

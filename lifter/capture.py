@@ -22,7 +22,7 @@ from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
 from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
-from .lift import lift
+from .lift import Lifted, lift_people
 from .motion import SolveSettings, focal_ratio, solve_people
 from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
@@ -75,7 +75,7 @@ def capture(
         people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
             a take of all of them numbers them.
         checkpoint: a name, or the path of the user's own.
-        device: that the network runs on, "auto", "cpu" or "gpu".
+        device: that the network runs on, "auto", "cpu", "gpu" or a backend (lifter/device.py).
         keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
             looked at again; 0 neither keeps nor uses any.
         progress: told of every stage.
@@ -228,7 +228,7 @@ def estimated_lens(
         if progress:
             progress("lens", done, len(FOVS))
         done += 1
-        person = _lift_person(part, layout, lens, moves, fps, network)
+        person = _lift([part], layout, lens, moves, fps, network)[0]
         camera, (person,), _ = solve_people((person,), lens, network.skeleton, layout, fps, plain, moves)
         return camera, person
 
@@ -305,18 +305,18 @@ def _lift_and_solve(
     progress: Progress | None,
 ) -> Take:
     fps, layout = header["fps"], header["detector"]["layout"]
-    people: list[Person] = []
-    for i, track in enumerate(tracks):
-        if progress:
-            progress("lift", i, len(tracks))
-        people.append(_lift_person(track, layout, lens, moves, fps, network))
+    if progress:
+        progress("lift", 0, 1)
+    people = _lift(tracks, layout, lens, moves, fps, network)
     if progress:
         progress("solve", 0, 1)
     camera, solved, warnings = solve_people(tuple(people), lens, network.skeleton, layout, fps, settings, moves)
     if progress:
         progress("solve", 1, 1)
+    told = [*header.get("warnings", ()), *getattr(network.session, "warnings", ())]
     header = {
         **header,
+        "warnings": told,
         "checkpoint": {"name": network.name, "card": network.card},
         "skeleton": network.skeleton.to_dict(),
         "settings": asdict(settings),
@@ -325,15 +325,20 @@ def _lift_and_solve(
     return Take(header, camera, solved)
 
 
-def _lift_person(
-    track: Track, layout: str, lens: Lens, moves: CameraPath | None, fps: float, network: Checkpoint
-) -> Person:
-    """A person with the arrays of the stages up to lifting; the solved ones are still empty."""
-    xy, score = keypoints_to_joints(track.xy, track.score, layout, network.skeleton)
-    zoom = None if moves is None else focal_ratio(poses_at(moves, track.frames, fps).focal, lens)
-    if zoom is not None:
-        xy = unzoom(xy, zoom, lens)
-    lifted = lift(xy, score, lens, fps, network)
+def _lift(
+    tracks: list[Track], layout: str, lens: Lens, moves: CameraPath | None, fps: float, network: Checkpoint
+) -> list[Person]:
+    """People with the arrays of the stages up to lifting; the solved ones are still empty."""
+    seen: list[tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]] = []
+    for track in tracks:
+        xy, score = keypoints_to_joints(track.xy, track.score, layout, network.skeleton)
+        zoom = None if moves is None else focal_ratio(poses_at(moves, track.frames, fps).focal, lens)
+        seen.append((xy if zoom is None else unzoom(xy, zoom, lens), score))
+    lifted = lift_people(seen, lens, fps, network)
+    return [_lifted_person(t, found, network, fps) for t, found in zip(tracks, lifted, strict=True)]
+
+
+def _lifted_person(track: Track, lifted: Lifted, network: Checkpoint, fps: float) -> Person:
     frames, joints, bones = len(track.frames), len(network.skeleton.joint_names), len(network.skeleton.bones)
     return Person(
         frames=track.frames,

@@ -35,6 +35,7 @@ class Checkpoint:
         fps: the frame rate that it was trained at.
         reach: frames on either side that a frame's result depends on.
         window: frames that it takes at most; None for any number.
+        sigma: offset and slope that bring the network's logarithm of sigma to the errors that it makes.
         card: data, licences, protocol and measured errors.
     """
 
@@ -48,6 +49,7 @@ class Checkpoint:
     window: int | None
     card: dict[str, Any]
     session: Any
+    sigma: tuple[float, float] = (0.0, 1.0)
 
     def run(
         self, rays: NDArray[np.float32], score: NDArray[np.float32], size: NDArray[np.float32]
@@ -61,10 +63,11 @@ class Checkpoint:
                 f"{self.name} was trained for a published protocol ({self.convention}), not for capturing",
                 "Choose a checkpoint that was trained on filmed motion, such as body",
             )
-        out = self.session.run(None, {"rays": rays, "score": score, "size": size})
-        return cast(
-            tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], tuple(out)
+        joints, log_sigma, contact, down = cast(
+            list[NDArray[np.float32]], self.session.run(None, {"rays": rays, "score": score, "size": size})
         )
+        offset, slope = self.sigma
+        return joints, (offset + slope * log_sigma).astype(np.float32), contact, down
 
     def run_screen(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """One forward pass of SCREEN or IMAGE: (B, T, J, channels) to (B, T, J, 3)."""
@@ -128,4 +131,5 @@ def load_checkpoint(name: str = "body", threads: int = 0, device: str = "auto") 
         window=header.get("window"),
         card=header["card"],
         session=session,
+        sigma=cast(tuple[float, float], tuple(header.get("sigma", (0.0, 1.0)))),
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "checkpoint")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -124,6 +124,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         help="whom to capture of those that the detector finds: all; the one seen most; or some, by a take's numbers",
     )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
+    one.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="what lifting runs on: auto, cpu, gpu, or a backend such as onnx-cuda, onnx-directml, torch-cuda",
+    )
 
 
 def add_solving(command: argparse.ArgumentParser) -> None:
@@ -224,6 +230,7 @@ def run_capture(args: argparse.Namespace) -> int:
             detector_options=detector_options(args),
             people=args.people,
             checkpoint=args.checkpoint,
+            device=args.device,
             settings=settings,
             progress=bar,
         )

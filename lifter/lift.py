@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ from .camera import FOLLOW_SECONDS, Lens, follow_person, pixels_to_rays
 from .checkpoint import Checkpoint
 from .skeleton import FEET
 
-CHUNK = 4096
-"""Frames that one call of the network gets at most."""
+CHUNK, PIECE = 4096, 2048
+"""Frames that one call of the network gets at most, and frames of a piece of a long clip."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,44 @@ def lift(
         fps: rate of the frames; the network's own rate is reached by taking every n-th frame n times over,
             or by interpolation where the footage is slower.
     """
-    rays = pixels_to_rays(xy, lens)
-    missing = ~np.isfinite(rays).all(-1) | ~(score > 0)
-    rays, score = np.where(missing[..., None], 0, rays), np.where(missing, 0, score)
+    return lift_people([(xy, score)], lens, fps, checkpoint)[0]
+
+
+def lift_people(
+    people: Sequence[tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]],
+    lens: Lens,
+    fps: float,
+    checkpoint: Checkpoint,
+) -> list[Lifted]:
+    """Lift several people at once, whose pieces share the network's batches; arguments of each as of `lift`."""
     phases = max(1, round(fps / checkpoint.fps))
     repeat = max(1, round(checkpoint.fps / fps))
-    frames = len(rays)
-    if repeat > 1:
-        rays, score = _denser(rays, score, repeat)
-    out: list[NDArray[np.float32]] = []
-    for phase in range(phases):
-        part = _lift_even(rays[phase::phases], score[phase::phases], fps * repeat / phases, checkpoint)
-        if not out:
-            out = [np.zeros((len(rays), *p.shape[1:]), np.float32) for p in part]
-        for whole, p in zip(out, part, strict=True):
-            whole[phase::phases] = p
-    return Lifted(*(o[::repeat][:frames] for o in out))
+    window = FOLLOW_SECONDS * fps * repeat / phases
+    rotations: list[NDArray[np.float64]] = []
+    views: list[list[NDArray[np.float32]]] = []
+    for xy, score in people:
+        rays = pixels_to_rays(xy, lens)
+        missing = ~np.isfinite(rays).all(-1) | ~(score > 0)
+        rays, score = np.where(missing[..., None], 0, rays), np.where(missing, 0, score)
+        if repeat > 1:
+            rays, score = _denser(rays, score, repeat)
+        for phase in range(phases):
+            every = slice(phase, None, phases)
+            rotation, seen, size = follow_person(
+                rays[every].astype(np.float64), score[every].astype(np.float64), checkpoint.importance, window
+            )
+            rotations.append(rotation)
+            views.append([np.asarray(a, np.float32) for a in (seen, score[every], size)])
+    parts = [_in_camera(v, r, checkpoint) for v, r in zip(lift_many(views, checkpoint), rotations, strict=True)]
+    out: list[Lifted] = []
+    for person, (xy, _) in enumerate(people):
+        own = parts[person * phases : (person + 1) * phases]
+        whole = [np.zeros((sum(len(o[i]) for o in own), *own[0][i].shape[1:]), np.float32) for i in range(4)]
+        for phase, part in enumerate(own):
+            for w, p in zip(whole, part, strict=True):
+                w[phase::phases] = p
+        out.append(Lifted(*(w[::repeat][: len(xy)] for w in whole)))
+    return out
 
 
 def _denser(
@@ -67,15 +90,11 @@ def _denser(
     return rays[low] * (1 - u[..., None]) + rays[high] * u[..., None], between
 
 
-def _lift_even(
-    rays: NDArray[np.floating[Any]], score: NDArray[np.floating[Any]], fps: float, checkpoint: Checkpoint
+def _in_camera(
+    out: list[NDArray[np.float32]], rotation: NDArray[np.float64], checkpoint: Checkpoint
 ) -> tuple[NDArray[np.float32], ...]:
-    """Lift frames that follow each other at about the network's rate."""
-    rotation, seen, size = follow_person(
-        rays.astype(np.float64), score.astype(np.float64), checkpoint.importance, FOLLOW_SECONDS * fps
-    )
-    inputs = [np.asarray(a, np.float32)[None] for a in (seen, score, size)]
-    joints, log_sigma, contact, down = (r[0] for r in lift_views(inputs, checkpoint))
+    """The network's outputs of T frames as the fields of `Lifted`."""
+    joints, log_sigma, contact, down = out
     # Rows times the rotation: the inverse turn, back into the camera's axes.
     return (
         (joints @ rotation).astype(np.float32),
@@ -95,17 +114,44 @@ def _of_feet(contact: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> NDAr
 
 def lift_views(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> list[NDArray[np.float32]]:
     """The network's outputs for (B, T, ...) rays, scores and sizes of any number of frames."""
-    frames = inputs[0].shape[1]
-    if checkpoint.window is not None and frames > checkpoint.window:
-        return _in_windows(inputs, checkpoint, checkpoint.window)
-    # Every frame sees `reach` frames on either side, so that chunks join without seams.
-    parts: list[list[NDArray[np.float32]]] = []
-    for start in range(0, frames, CHUNK):
-        a, b = max(0, start - checkpoint.reach), min(frames, start + CHUNK + checkpoint.reach)
-        result = both_mirrors([x[:, a:b] for x in inputs], checkpoint)
-        keep = slice(start - a, min(start + CHUNK, frames) - a)
-        parts.append([r[:, keep] for r in result])
-    return [np.concatenate(p, 1) for p in zip(*parts, strict=True)]
+    views = [[x[b] for x in inputs] for b in range(len(inputs[0]))]
+    return [np.stack(o) for o in zip(*lift_many(views, checkpoint), strict=True)]
+
+
+def lift_many(views: Sequence[list[NDArray[np.float32]]], checkpoint: Checkpoint) -> list[list[NDArray[np.float32]]]:
+    """The network's outputs for clips of different lengths: (T, ...) rays, scores and sizes of each.
+
+    Clips are cut into pieces that see `reach` frames more on either side, so that they join without seams; pieces of
+    one length share a batch.
+    """
+    if checkpoint.window is not None and any(len(v[0]) > checkpoint.window for v in views):
+        return [_alone(v, checkpoint, checkpoint.window) for v in views]
+    pieces: dict[int, list[tuple[int, int, int]]] = {}
+    for i, view in enumerate(views):
+        frames = len(view[0])
+        for start in range(0, frames, PIECE):
+            a, b = max(0, start - checkpoint.reach), min(frames, start + PIECE + checkpoint.reach)
+            pieces.setdefault(b - a, []).append((i, a, start))
+    out: list[list[NDArray[np.float32]]] = [[] for _ in views]
+    for length, places in pieces.items():
+        many = max(1, CHUNK // length)
+        for first in range(0, len(places), many):
+            some = places[first : first + many]
+            batch = [np.stack([views[i][x][a : a + length] for i, a, _ in some]) for x in range(3)]
+            result = both_mirrors(batch, checkpoint)
+            for row, (i, a, start) in enumerate(some):
+                if not out[i]:
+                    out[i] = [np.zeros((len(views[i][0]), *r.shape[2:]), np.float32) for r in result]
+                end = min(start + PIECE, len(views[i][0]))
+                for whole, r in zip(out[i], result, strict=True):
+                    whole[start:end] = r[row, start - a : end - a]
+    return out
+
+
+def _alone(view: list[NDArray[np.float32]], checkpoint: Checkpoint, window: int) -> list[NDArray[np.float32]]:
+    inputs = [x[None] for x in view]
+    few = len(view[0]) <= window
+    return [r[0] for r in (both_mirrors(inputs, checkpoint) if few else _in_windows(inputs, checkpoint, window))]
 
 
 def _in_windows(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint, window: int) -> list[NDArray[np.float32]]:
@@ -146,4 +192,5 @@ def both_mirrors(inputs: list[NDArray[np.float32]], checkpoint: Checkpoint) -> l
         image[2][..., checkpoint.skeleton.contact_mirror],
         image[3] * flip3,
     )
-    return [(a + b) / 2 for a, b in zip(plain, unmirrored, strict=True)]
+    joints, log_sigma, contact, down = ((a + b) / 2 for a, b in zip(plain, unmirrored, strict=True))
+    return [joints, log_sigma, contact, down / (np.linalg.norm(down, axis=-1, keepdims=True) + 1e-9)]

@@ -200,7 +200,8 @@ class MotionBatches(lightning.LightningDataModule):
             if self.whole.symmetric and torch.rand((), generator=g, device=device) < 0.5:
                 clip = mirror_motion(self.whole, *clip)
             noise = d.noise if noise is None else noise
-            v = film(self.whole, *clip, g, fps=d.fps, noise=noise, spread=d.spread, layout=d.layout or d.joints or None)
+            layout = d.layout or d.joints or None
+            v = film(self.whole, *clip, g, fps=d.fps, noise=noise, spread=d.spread, mix=d.mix, layout=layout)
         k = self.kept
         contact = v.contact if len(k) == len(self.whole.joint_names) else None
         return Example((v.rays[:, :, k], v.score[:, :, k], v.size), v.joints[:, :, k], None, contact, v.down)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lifter.skeleton import Skeleton
+from lifter.skeleton import FEET, Skeleton
 
 PERSON = 1.70
 """Height for which lengths are said here and in what films bodies, metres."""
@@ -149,13 +149,54 @@ def resize_people(skeleton: Skeleton, joints: Tensor, g: torch.Generator, spread
     return torch.einsum("ij,btjk->btik", chains(skeleton, d), steps)
 
 
-def random_bodies(skeleton: Skeleton, pose: Tensor, g: torch.Generator, spread: float) -> Tensor:
-    """(B, T, J, 3) joints relative to the root: a motion on random proportions, spread as far as `spread`."""
+def mix_bodies(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: float) -> Tensor:
+    """(B, T, bones, 3, 3) turns of bones where, in a share of the clips, one part of the body moves as in another clip.
+
+    A part is a bone and all that hangs on it; it keeps its turn relative to the bone that carries it. Parts with a foot
+    are left as they are: with them would go what is known of contacts.
+    """
+    batch, d = len(turns), turns.device
+    names = [b.name for b in skeleton.bones]
+    parents = [-1 if b.parent is None else names.index(b.parent) for b in skeleton.bones]
+    feet = {int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names}
+    hanging: list[list[int]] = [[] for _ in parents]
+    for bone in range(len(parents)):
+        above = bone
+        while above >= 0:
+            hanging[above].append(bone)
+            above = parents[above]
+    parts = [b for b, p in enumerate(parents) if p >= 0 and not feet & set(hanging[b])]
+    if not parts or batch < 2:
+        return turns
+    drawn = torch.randint(0, len(parts), (batch,), generator=g, device=d)
+    other = torch.randperm(batch, generator=g, device=d)
+    mixed = torch.rand(batch, generator=g, device=d) < share
+    part = torch.tensor(parts, device=d)[drawn]
+    belongs = torch.zeros(len(parts), len(parents), dtype=torch.bool, device=d)
+    for row, b in enumerate(parts):
+        belongs[row, hanging[b]] = True
+    carrier = torch.tensor(parents, device=d)[part]
+    rows = torch.arange(batch, device=d)
+    change = turns[rows, :, carrier] @ turns[other][rows, :, carrier].transpose(-1, -2)
+    moved = change[:, :, None] @ turns[other]
+    return torch.where((belongs[drawn] & mixed[:, None])[:, None, :, None, None], moved, turns)
+
+
+def random_bodies(
+    skeleton: Skeleton, pose: Tensor, g: torch.Generator, spread: float, mix: float = 0.0
+) -> tuple[Tensor, Tensor | None]:
+    """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`.
+
+    Returns:
+        (B, T, J, 3) joints relative to the root; (B, T, bones, 3, 3) turns of the bones, None for a skeleton without.
+    """
     if pose.shape[-1] == 3:
-        return resize_people(skeleton, pose, g, spread)
+        return resize_people(skeleton, pose, g, spread), None
     turns = quaternions_to_matrices(pose)
+    if mix:
+        turns = mix_bodies(skeleton, turns, g, mix)
     # Nobody carries a bone exactly as the recording's skeleton did.
     deviation = [0.15 if b.name.endswith("hand") else 0.05 for b in skeleton.bones]
     drawn = torch.randn(len(pose), 1, len(skeleton.bones), 3, generator=g, device=pose.device)
     turns = turns @ rotation_vectors_to_matrices(drawn * pose.new_tensor(deviation)[:, None] * spread)
-    return pose_people(skeleton, turns, random_people(skeleton, len(pose), g, spread))
+    return pose_people(skeleton, turns, random_people(skeleton, len(pose), g, spread)), turns

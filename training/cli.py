@@ -1,8 +1,9 @@
-"""Make lifting checkpoints: `motionlift-train prepare | pretrain | fit | export | evaluate | describe`.
+"""Make lifting checkpoints: `motionlift-train prepare | pretrain | fit | export | card | evaluate | describe`.
 
 motionlift-train prepare ../shared/data/mocap      # BVH archives -> runs/corpus
 motionlift-train fit body                          # training/configs/body.yaml -> runs/body; goes on where it stopped
 motionlift-train export runs/body                  # -> runs/body/body.onnx and .safetensors
+motionlift-train card runs/body/body.onnx CARD.md  # puts a model card into both files
 motionlift-train evaluate runs/body/body.onnx      # errors on the test subjects
 motionlift-train describe ampose                   # parameters and multiply-accumulates of a network's sizes
 
@@ -45,6 +46,9 @@ def main(argv: list[str] | None = None) -> int:
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as network.size=xs")
     three = command("export", "a run as ONNX and safetensors, with all that is needed to use it")
     three.add_argument("run", type=Path, help="folder of a run of `fit`")
+    six = command("card", "put a model card in Markdown into a checkpoint's two files")
+    six.add_argument("checkpoint", type=Path, help="path of the .onnx file")
+    six.add_argument("text", type=Path, help="the card, a Markdown file")
     four = command("evaluate", "errors of a checkpoint under a named protocol, as Markdown and JSON")
     four.add_argument("checkpoint", help="name of a shipped checkpoint or path of an .onnx file")
     four.add_argument("--store", type=Path, default=CORPUS, help=f"prepared store ({CORPUS})")
@@ -65,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
             "pretrain": _train,
             "fit": _train,
             "export": _export,
+            "card": _card,
             "evaluate": _evaluate,
             "describe": _describe,
         }[args.command](args)
@@ -86,6 +91,12 @@ def _export(args: argparse.Namespace) -> None:
     from training.export import export_run
 
     logging.info("wrote %s", export_run(args.run))
+
+
+def _card(args: argparse.Namespace) -> None:
+    from training.export import attach_card
+
+    attach_card(args.checkpoint, args.text)
 
 
 def _evaluate(args: argparse.Namespace) -> None:

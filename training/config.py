@@ -47,6 +47,7 @@ class MotionData:
         short_share: in this share of the steps clips are shorter, down to one frame, and as many more.
         noise: 0 gives clean 2D and the true lens, 1 a detector's errors.
         spread: how far the proportions of people spread.
+        mix: in this share of the clips, a part of the body that carries no foot moves as in another clip.
         layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
             at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.
@@ -61,6 +62,7 @@ class MotionData:
     short_share: float = 0.0
     noise: float = 1.0
     spread: float = 1.0
+    mix: float = 0.0
     layout: str = ""
     source_weights: dict[str, float] = field(default_factory=dict)
 
@@ -97,20 +99,25 @@ class PairData:
 @dataclass(frozen=True)
 class Optimiser:
     """AdamW, and how its rate changes: linear warm-up, then a cosine down to `floor` times the rate, or a factor
-    `decay` each `decay_steps` (each epoch if they are 0 and the run counts in epochs).
+    `decay` each `decay_steps` (each epoch if they are 0 and the run counts in epochs), or "trapezoid": constant, and
+    down to 0 in a straight line over the last `cooldown` steps. A trapezoid's steps may be changed while it is
+    constant: the run goes on for as long as there is time, and is then ended.
 
     Attributes:
+        kind: "muon" takes torch.optim.Muon for the matrices inside the network (training/muon.py).
         clip: largest norm of all gradients together; 0 does not clip.
         layer_decay: where pre-trained weights are fine-tuned, each layer learns slower than the next by this factor,
             and all of them slower than the heads by `backbone`.
     """
 
+    kind: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     amsgrad: bool = False
-    schedule: Literal["cosine", "exponential", "constant"] = "cosine"
+    schedule: Literal["cosine", "exponential", "constant", "trapezoid"] = "cosine"
     warmup: int = 0
+    cooldown: int = 0
     floor: float = 0.02
     decay: float = 0.99
     decay_steps: int = 0

@@ -9,21 +9,28 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from lifter.checkpoint import CONVENTION, IMAGE, SCREEN, load_checkpoint
+from lifter.checkpoint import CONVENTION, IMAGE, SCREEN, Checkpoint, load_checkpoint
 from lifter.errors import MotionliftError
+from lifter.lift import lift_views
 from lifter.nets.blocks import LiftingNet
 from lifter.nets.follower import Follower
 from lifter.nets.screen import Screen
 from lifter.skeleton import Skeleton
+from training.batches import MotionBatches, ValidationClips, make_batches
 from training.config import MotionData, PairData, RunConfig, load_config
 from training.data.store import Store
 
@@ -33,14 +40,24 @@ PARITY = 1e-4
 
 
 def export(
-    net: nn.Module, skeleton: Skeleton, config: RunConfig, card: dict[str, Any], stem: Path, fps: float = 30.0
+    net: nn.Module,
+    skeleton: Skeleton,
+    config: RunConfig,
+    card: dict[str, Any],
+    stem: Path,
+    fps: float = 30.0,
+    sigma: tuple[float, float] = (0.0, 1.0),
 ) -> None:
-    """Write `stem`.onnx (float32, any batch and length) and `stem`.safetensors (float16), with the same header.
+    """Write `stem`.onnx (any batch and length) and `stem`.safetensors, with the same header.
 
-    `fps` is what it was trained at. `net` is called with rays, scores and sizes (`lifter/nets/follower.py`), or as
-    `lifter/nets/screen.py` says.
+    Both keep weights in half precision, to which the network's own are rounded first; they compute in single precision.
+    `fps` is what it was trained at, `sigma` as of `Checkpoint`. `net` is called with rays, scores and sizes
+    (`lifter/nets/follower.py`), or as `lifter/nets/screen.py` says.
     """
     net = net.eval().float()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.copy_(p.half().float())
     data = config.data
     convention = CONVENTION if isinstance(data, MotionData) else {"camera": SCREEN, "image": IMAGE}[data.target]
     header = json.dumps(
@@ -51,6 +68,7 @@ def export(
             "size": config.network.size,
             "options": config.network.options,
             "fps": fps,
+            "sigma": list(sigma),
             "window": _window(net, config.data.frames),
             "reach": int(getattr(net, "reach", 0)),
             "skeleton": skeleton.to_dict(),
@@ -63,12 +81,27 @@ def export(
     example = example_input(skeleton, config, min(data.frames, 16))
     _write_onnx(net, example, INPUTS if followed else ("x",), OUTPUTS if followed else ("joints",), scratch)
     model = onnx.load(str(scratch))
+    _halve(model)
     entry = model.metadata_props.add()
     entry.key, entry.value = "motionlift", header
     onnx.save(model, str(scratch))
     tensors = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     save_file(tensors, str(stem.with_suffix(".safetensors")), {"motionlift": header})
     scratch.replace(stem.with_suffix(".onnx"))
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Keep large matrices in half precision; ONNX Runtime turns them back when it opens the file."""
+    casts: list[onnx.NodeProto] = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or prod(tensor.dims) < 1024:
+            continue
+        whole, name = numpy_helper.to_array(tensor), tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(whole.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _window(net: nn.Module, frames: int) -> int | None:
@@ -109,7 +142,6 @@ def export_run(run: Path) -> Path:
 
     Raises MotionliftError if there is no run, or if the exported file says something else than the network.
     """
-    from training.batches import MotionBatches, make_batches
     from training.fit import LAST, averaged_net
 
     if not (run / LAST).exists():
@@ -119,7 +151,8 @@ def export_run(run: Path) -> Path:
     net, step = averaged_net(config, data.skeleton, run / LAST)
     stem = run / run.resolve().name
     fps = config.data.fps if isinstance(config.data, MotionData) else float(data.store.fps.median())
-    export(net, data.skeleton, config, make_card(config, data.store, step), stem, fps)
+    card = make_card(config, data.store, step)
+    export(net, data.skeleton, config, card, stem, fps)
     path = stem.with_suffix(".onnx")
     batch: Any = next(iter(data.train_dataloader()))[0]
     real = data.filmed(batch).inputs if isinstance(data, MotionBatches) else data.example(batch).inputs[:1]
@@ -129,7 +162,59 @@ def export_run(run: Path) -> Path:
         raise MotionliftError(
             f"{path}: the exported network is off by {off:.2g} m", "Report this with the run's folder"
         )
+    if isinstance(data, MotionBatches) and config.losses.likelihood:
+        export(net, data.skeleton, config, card, stem, fps, calibrate(load_checkpoint(str(path)), data))
     return path
+
+
+def calibrate(checkpoint: Checkpoint, data: MotionBatches) -> tuple[float, float]:
+    """Offset and slope of the logarithm of sigma that fit the errors on the validation subjects, as they are lifted.
+
+    In training a network sees worse footage than most, and is not averaged over mirror images. Half of the clips are
+    exact, half noisy. (0, 1) without validation subjects.
+    """
+    said: list[NDArray[np.float64]] = []
+    made: list[NDArray[np.float64]] = []
+    clips = ValidationClips(data.store, data.data)
+    for n in range(len(clips)):
+        for noise in (0.0, 1.0):
+            example = data.filmed(clips[n][0], noise)
+            joints, log_sigma, *_ = lift_views([x.numpy() for x in example.inputs], checkpoint)
+            said.append(log_sigma[:, :, 1:].ravel().astype(np.float64))
+            made.append(np.linalg.norm(joints - example.joints.numpy(), axis=-1)[:, :, 1:].ravel().astype(np.float64))
+    if not said:
+        return 0.0, 1.0
+    order = np.argsort(np.concatenate(said))
+    groups = np.array_split(order, 20)
+    x = np.array([np.concatenate(said)[g].mean() for g in groups])
+    y = np.log([max(np.concatenate(made)[g].mean(), 1e-4) for g in groups])
+    slope, offset = np.polyfit(x, y, 1)
+    return float(offset), float(slope)
+
+
+def attach_card(path: Path, text: Path) -> None:
+    """Put a model card, which says what was measured and what fails, into an exported checkpoint's two files.
+
+    Raises MotionliftError for files that cannot be read or are no checkpoint.
+    """
+    weights = path.with_suffix(".safetensors")
+    try:
+        words = text.read_text(encoding="utf-8")
+        with safe_open(weights, "pt") as file:
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+        model = onnx.load(str(path))
+    except (OSError, UnicodeDecodeError, SafetensorError, DecodeError) as error:
+        raise MotionliftError(f"The card cannot be attached ({error})", "Give a checkpoint's .onnx file") from error
+    entry = next((e for e in model.metadata_props if e.key == "motionlift"), None)
+    if entry is None:
+        raise MotionliftError(f"{path}: not a Motionlift checkpoint", "Export a run first")
+    header = json.loads(entry.value)
+    header["card"]["model card"] = words
+    entry.value = json.dumps(header)
+    scratch = path.with_name(path.name + ".tmp")
+    onnx.save(model, str(scratch))
+    save_file(tensors, str(weights), {"motionlift": entry.value})
+    scratch.replace(path)
 
 
 def make_card(config: RunConfig, store: Store, step: int) -> dict[str, Any]:

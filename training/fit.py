@@ -239,12 +239,14 @@ def _keep_config(config: RunConfig, out: Path) -> None:
     if path.exists() and (out / LAST).exists():
         old = yaml.safe_load(path.read_text(encoding="utf-8"))
         new = yaml.safe_load(text)
-        differ = [k for k in new if old.get(k) != new[k] and k not in ("workers", "log_every", "save_every", "threads")]
+        free = {"workers", "log_every", "save_every", "threads", "about"}
+        if config.optimiser.schedule == "trapezoid":
+            free.add("steps")
+        differ = [k for k in new if old.get(k) != new[k] and k not in free]
         if differ:
             raise MotionliftError(
                 f"{out}: holds a run of another configuration ({', '.join(differ)})", "Choose another folder with --out"
             )
-        return
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 

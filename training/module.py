@@ -18,6 +18,7 @@ from lifter.skeleton import Skeleton
 from training import losses
 from training.batches import Example, seed_of
 from training.config import Optimiser, RunConfig
+from training.muon import MuonAndAdamW, hidden_matrices
 from training.pretrain import Pretraining, check_collapse, draw_masks, fine_tuning_groups
 
 
@@ -84,7 +85,7 @@ class Lifting(lightning.LightningModule):
             groups = fine_tuning_groups(body, o.learning_rate, o.backbone, o.layer_decay)
         else:
             groups = [{"params": list(self.net.parameters()), "lr": o.learning_rate}]
-        return optimiser(_without_decay_of_vectors(groups, o.weight_decay), o, self.config.steps)
+        return optimiser(_without_decay_of_vectors(groups, o.weight_decay), o, self.config.steps, self.net)
 
 
 class PretrainingModule(lightning.LightningModule):
@@ -119,7 +120,7 @@ class PretrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         s = self.stage
-        o = Optimiser(s.learning_rate, s.weight_decay, warmup=max(1, s.steps // 20))
+        o = Optimiser(learning_rate=s.learning_rate, weight_decay=s.weight_decay, warmup=max(1, s.steps // 20))
         params = [p for p in self.pretraining.parameters() if p.requires_grad]
         return optimiser(
             _without_decay_of_vectors([{"params": params, "lr": o.learning_rate}], o.weight_decay), o, s.steps
@@ -131,11 +132,18 @@ def body_of(net: nn.Module) -> nn.Module:
     return net.net if isinstance(net, Follower | Screen) else net
 
 
-def optimiser(groups: list[dict[str, Any]], o: Optimiser, steps: int) -> dict[str, Any]:
-    """AdamW and its schedule, as Lightning takes them."""
-    adam = torch.optim.AdamW(groups, lr=o.learning_rate, betas=o.betas, amsgrad=o.amsgrad)
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, factor_at(o, steps))
-    return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def optimiser(groups: list[dict[str, Any]], o: Optimiser, steps: int, net: nn.Module | None = None) -> dict[str, Any]:
+    """AdamW or, for a network's inside, Muon; and the schedule; as Lightning takes them."""
+    hidden = hidden_matrices(net) if net is not None and o.kind == "muon" else []
+    if hidden:
+        taken = {id(p) for p in hidden}
+        rest = [{**g, "params": [p for p in g["params"] if id(p) not in taken]} for g in groups]
+        rest = [g for g in rest if g["params"]]
+        made = MuonAndAdamW(hidden, rest, lr=o.learning_rate, weight_decay=o.weight_decay, betas=o.betas)
+    else:
+        made = torch.optim.AdamW(groups, lr=o.learning_rate, betas=o.betas, amsgrad=o.amsgrad)
+    schedule = torch.optim.lr_scheduler.LambdaLR(made, factor_at(o, steps))
+    return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def factor_at(o: Optimiser, steps: int) -> Callable[[int], float]:
@@ -150,6 +158,8 @@ def factor_at(o: Optimiser, steps: int) -> Callable[[int], float]:
                 return warm * o.decay ** (step // o.decay_steps)
             case "constant":
                 return warm
+            case "trapezoid":
+                return warm * min(1.0, (steps - step) / max(1, o.cooldown))
 
     return factor
 

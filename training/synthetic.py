@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ from lifter.camera import FOLLOW_SECONDS, follow_person, look_at
 from lifter.checkpoint import middle_weights
 from lifter.skeleton import Skeleton, layout_keypoints
 from training.bodies import PERSON, random_bodies
-from training.detector_noise import detector_errors
+from training.detector_noise import KeypointErrors, detector_errors, keypoint_errors
+from training.noise import load_noise, noise_layouts
 
 INPUT_LAYOUTS = ("mediapipe33", "coco17", "halpe26", "body25", "h36m17")
 LAYOUT_ODDS = (0.6, 0.1, 0.12, 0.12, 0.06)
@@ -44,6 +46,23 @@ class Views:
     rays: Tensor
     score: Tensor
     size: Tensor
+    joints: Tensor
+    down: Tensor
+    contact: Tensor
+
+
+@dataclass(frozen=True)
+class Footage:
+    """B clips of T frames as a detector finds them, in the axes of their static cameras, and the truth.
+
+    Attributes:
+        rays: (B, T, J, 2) keypoints, x/z and y/z; score: (B, T, J), 0 where missing.
+        joints: (B, T, J, 3) metres relative to the root; down: (B, 3) direction of gravity.
+        contact: (B, T, points).
+    """
+
+    rays: Tensor
+    score: Tensor
     joints: Tensor
     down: Tensor
     contact: Tensor
@@ -125,7 +144,26 @@ def random_shots(path: Tensor, height: float, g: torch.Generator) -> Shots:
     return Shots(turn, look_at(axis), distance.clamp(DISTANCES[0] * unit, DISTANCES[1] * unit), half)
 
 
-def film(
+def film(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor, g: torch.Generator, **how: Any) -> Views:
+    """What the virtual camera that follows the person sees of a motion; arguments as of `shoot`."""
+    return followed(skeleton, shoot(skeleton, pose, root, contact, g, **how), how.get("fps", 30.0))
+
+
+def followed(skeleton: Skeleton, footage: Footage, fps: float) -> Views:
+    """Footage through the virtual camera that follows the person."""
+    score = footage.score
+    rotation, rays, size = follow_person(
+        torch.where(score[..., None] > 0, footage.rays, 0.0),
+        score,
+        torch.from_numpy(middle_weights(skeleton)).to(score.device),
+        FOLLOW_SECONDS * fps,
+    )
+    target = torch.einsum("btij,btkj->btki", rotation, footage.joints)
+    down = torch.einsum("btij,bj->bti", rotation, footage.down)
+    return Views(rays, score, size, target, down, footage.contact)
+
+
+def shoot(
     skeleton: Skeleton,
     pose: Tensor,
     root: Tensor,
@@ -135,43 +173,59 @@ def film(
     fps: float = 30.0,
     noise: float = 1.0,
     spread: float = 1.0,
+    mix: float = 0.0,
     layout: str | Sequence[str] | None = None,
-) -> Views:
+) -> Footage:
     """Put a motion on random bodies and look at them through random cameras.
 
     Args:
         pose, root: the motion (training/bodies.py); contact: (B, T, points), passed through.
         noise: 0 gives clean 2D and the true lens; 1 a detector's errors.
         spread: how far proportions spread.
+        mix: share of the clips in which a part of the body moves as in another clip (`mix_bodies`).
         layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
             if None.
     """
-    d, unit = pose.device, skeleton.height / PERSON
-    joints = random_bodies(skeleton, pose, g, spread)
+    unit = skeleton.height / PERSON
+    joints, turns = random_bodies(skeleton, pose, g, spread, mix)
     path = root - root.mean(1, keepdim=True)
     shots = random_shots(path, skeleton.height, g)
-    seen = torch.einsum("bij,btkj->btki", shots.turn, joints + path[:, :, None])
-    seen[..., 2] += shots.distance[:, None, None]
-    seen = torch.einsum("bij,btkj->btki", shots.off, seen)
     full = shots.off @ shots.turn
+
+    def in_camera(places: Tensor) -> Tensor:
+        seen = torch.einsum("bij,btkj->btki", shots.turn, places + path[:, :, None])
+        seen[..., 2] += shots.distance[:, None, None]
+        return torch.einsum("bij,btkj->btki", shots.off, seen)
+
+    has, errors = draw_layouts(skeleton, len(pose), layout, g)
+    seen = in_camera(joints)
     near = 0.25 * unit
-    rays = seen[..., :2] / seen[..., 2:].clamp(min=near)
     score = (seen[..., 2] > near).float()
+    found = seen
+    if noise and errors is not None and turns is not None:
+        found = in_camera(joints + (noise * unit) * seen_places(errors, turns, g))
+    rays = found[..., :2] / found[..., 2:].clamp(min=near)
     if noise:
         outside = (rays.abs() > shots.half[:, None, None]).any(-1)
-        rays, score = detector_errors(skeleton, rays, score, seen, outside, g, fps=fps, amount=noise)
+        rays, score = detector_errors(
+            skeleton, rays, score, seen, outside, g, fps=fps, amount=noise, errors=None if turns is None else errors
+        )
         rays = wrong_lens(rays, shots.half, g)
-    score = score * layout_mask(skeleton, len(pose), layout, g)[:, None]
-    rotation, rays, size = follow_person(
-        torch.where(score[..., None] > 0, rays, 0.0),
-        score,
-        torch.from_numpy(middle_weights(skeleton)).to(d),
-        FOLLOW_SECONDS * fps,
-    )
+    score = score * has[:, None]
     rooted = torch.einsum("bij,btkj->btki", full, joints)
-    target = torch.einsum("btij,btkj->btki", rotation, rooted)
-    down = torch.einsum("btij,bj->bti", rotation, -full[..., 2])
-    return Views(rays, score, size, target, down, contact)
+    return Footage(rays, score, rooted, -full[..., 2], contact)
+
+
+def seen_places(errors: KeypointErrors, turns: Tensor, g: torch.Generator) -> Tensor:
+    """(B, T, J, 3) metres from joints to where a detector sees them, for bodies of PERSON metres.
+
+    Args:
+        turns: (B, T, bones, 3, 3). The measured bias is that of a few bodies: it differs by a third.
+    """
+    bias = errors.bias * (1 + 0.35 * torch.randn(errors.bias.shape, generator=g, device=turns.device))
+    batch, frames = turns.shape[:2]
+    bone = errors.bone.clamp(min=0)[:, None, :, None, None].expand(batch, frames, -1, 3, 3)
+    return torch.einsum("btjik,bjk->btji", turns.gather(2, bone), bias)
 
 
 def wrong_lens(rays: Tensor, half: Tensor, g: torch.Generator) -> Tensor:
@@ -189,16 +243,26 @@ def wrong_lens(rays: Tensor, half: Tensor, g: torch.Generator) -> Tensor:
     return rays * (LENS_ERROR * normal()).exp()[:, None, None, None]
 
 
-def layout_mask(skeleton: Skeleton, batch: int, layout: str | Sequence[str] | None, g: torch.Generator) -> Tensor:
-    """(B, J) 1 for joints that the clip's layout has. One that has few of the skeleton's joints is not drawn, and where
-    all have few, all joints are seen."""
-    layouts = INPUT_LAYOUTS if layout is None else (layout,)
-    keypoints = [layout_keypoints(x) if isinstance(x, str) else x for x in layouts]
+def draw_layouts(
+    skeleton: Skeleton, batch: int, layout: str | Sequence[str] | None, g: torch.Generator
+) -> tuple[Tensor, KeypointErrors | None]:
+    """The keypoint layouts of B clips, drawn at random if `layout` is None: (B, J) 1 for joints that the clip's layout
+    has, and how its detector errs.
+
+    A layout that has few of the skeleton's joints is not drawn, and where all have few, all joints are seen. Errors are
+    None where they were not measured: for these, for names of joints, and for skeletons without bones.
+    """
+    names = INPUT_LAYOUTS if layout is None else (layout,)
+    keypoints = [layout_keypoints(x) if isinstance(x, str) else x for x in names]
     has = [[float(n in names) for n in skeleton.joint_names] for names in keypoints]
     table = torch.tensor(has, device=g.device)
-    if layout is not None:
-        return table.expand(batch, -1)
-    odds = [o if sum(row) > 0.3 * len(row) else 0.0 for o, row in zip(LAYOUT_ODDS, has, strict=True)]
-    if not any(odds):
-        return torch.ones(batch, len(skeleton.joint_names), device=g.device)
-    return table[torch.multinomial(torch.tensor(odds, device=g.device), batch, replacement=True, generator=g)]
+    if layout is None:
+        odds = [o if sum(row) > 0.3 * len(row) else 0.0 for o, row in zip(LAYOUT_ODDS, has, strict=True)]
+        if not any(odds):
+            return torch.ones(batch, len(skeleton.joint_names), device=g.device), None
+        which = torch.multinomial(torch.tensor(odds, device=g.device), batch, replacement=True, generator=g)
+    else:
+        which = torch.zeros(batch, dtype=torch.long, device=g.device)
+    measured = noise_layouts() if skeleton.bones else []
+    tables = [load_noise(x, skeleton) for x in names if isinstance(x, str) and x in measured]
+    return table[which], keypoint_errors(tables, which) if len(tables) == len(names) else None

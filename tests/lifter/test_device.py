@@ -86,3 +86,75 @@ def test_what_is_wrong_with_the_file_is_still_said(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_text("nothing")
     with pytest.raises(MotionliftError, match="damaged, or not an ONNX file"):
         load_checkpoint(str(tmp_path / "x.onnx"))
+
+
+BACKENDS = [b for b in device.BACKENDS if b != "onnx-cpu"]
+
+
+def views(clips: int = 3, frames: int = 70) -> dict[str, Any]:
+    rng = np.random.default_rng(1)
+    joints = len(load_checkpoint().skeleton.joint_names)
+    shapes = {"rays": (clips, frames, joints, 2), "score": (clips, frames, joints), "size": (clips, frames)}
+    return {k: rng.uniform(0.1, 0.9, s).astype(np.float32) for k, s in shapes.items()}
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_backend_says_the_same(name: str) -> None:
+    if name.startswith("torch"):
+        pytest.importorskip("torch")
+        pytest.importorskip("safetensors")
+    try:
+        session = device.open_session(BODY, name)
+    except MotionliftError as error:
+        assert "-cpu" not in name
+        pytest.skip(f"not on this machine: {error}")
+    expected = device.open_session(BODY, "onnx-cpu").run(None, views())
+    found = session.run(None, views())
+    assert not getattr(session, "warnings", [])
+    half = 0.001 if session.get_providers() == ["torch-cpu"] else device.TOLERANCE  # weights are kept in half precision
+    for a, b in zip(expected, found, strict=True):
+        assert a.shape == b.shape and b.dtype == np.float32
+        assert np.abs(a - b).max() < half * max(1, np.abs(a).max())
+
+
+def test_a_checkpoint_on_torch_is_one_like_any_other() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    on_torch, plain = load_checkpoint(device="torch-cpu"), load_checkpoint(device="cpu")
+    assert on_torch.skeleton.joint_names == plain.skeleton.joint_names
+    assert (on_torch.fps, on_torch.reach) == (plain.fps, plain.reach)
+
+
+class Small:
+    """A GPU with memory for some clips at a time."""
+
+    def __init__(self, real: Any, clips: int) -> None:
+        self.real, self.clips, self.calls = real, clips, 0
+
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider"]
+
+    def run(self, names: Any, inputs: dict[str, Any]) -> list[Any]:
+        self.calls += 1
+        if len(inputs["rays"]) > self.clips:
+            raise RuntimeError("CUDA error: out of memory\nmore of it")
+        return self.real.run(names, inputs)
+
+
+def test_out_of_memory_means_smaller_batches_then_the_cpu() -> None:
+    plain = device.open_session(BODY, "cpu")
+    expected = plain.run(None, views())
+    one = device.WithFallback(Small(plain, 1), lambda: plain)
+    for a, b in zip(expected, one.run(None, views()), strict=True):
+        assert np.allclose(a, b, atol=1e-5)
+    assert len(one.warnings) == 1 and "smaller batches" in one.warnings[0] and "out of memory" in one.warnings[0]
+    assert device.device_name(one) == "CUDA"
+    broken = Small(plain, 0)
+    none = device.WithFallback(broken, lambda: plain)
+    for a, b in zip(expected, none.run(None, views()), strict=True):
+        assert np.allclose(a, b, atol=1e-5)
+    assert "The CPU does" in none.warnings[-1] and device.device_name(none) == "CPU"
+    calls = broken.calls
+    none.run(None, views())
+    assert broken.calls == calls  # it is not asked again

@@ -10,7 +10,7 @@ import lifter
 from lifter.camera import make_lens, project
 from lifter.checkpoint import Checkpoint, load_checkpoint
 from lifter.errors import MotionliftError
-from lifter.lift import lift
+from lifter.lift import lift, lift_people
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton, layout_keypoints, load_layouts, load_skeleton
 from lifter.solve import check_solvable
@@ -148,3 +148,24 @@ def test_checkpoint_of_another_skeleton(tmp_path: Path) -> None:
     check_solvable(load_skeleton("body"))
     with pytest.raises(MotionliftError, match="no bones at"):
         check_solvable(load_skeleton("h36m"))
+
+
+def test_people_share_a_batch_and_get_what_they_get_alone(network: Checkpoint, seen: np.ndarray) -> None:
+    long = np.concatenate([seen, seen[::-1], seen])
+    people = [(x, np.ones(x.shape[:2])) for x in (long, seen, long[:77], seen + 20)]
+    for fps in (30.0, 60.0, 15.0):
+        together = lift_people(people, LENS, fps, network)
+        for (xy, score), found in zip(people, together, strict=True):
+            alone = lift(xy, score, LENS, fps, network)
+            assert np.allclose(found.joints, alone.joints, atol=1e-5) and len(found.joints) == len(xy)
+            assert np.allclose(found.sigma, alone.sigma, atol=1e-5)
+
+
+def test_pieces_of_a_long_clip_join_without_seams(
+    network: Checkpoint, seen: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = np.concatenate([seen, seen[::-1], seen])
+    whole = lift(long, np.ones(long.shape[:2]), LENS, 30, network)
+    monkeypatch.setattr("lifter.lift.PIECE", 40)
+    parts = lift(long, np.ones(long.shape[:2]), LENS, 30, network)
+    assert np.allclose(whole.joints, parts.joints, atol=1e-4) and np.allclose(whole.contact, parts.contact, atol=1e-4)

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from lifter.errors import MotionliftError  # noqa: E402
 from lifter.nets import SkeletonGraph, build_net, net_names, net_sizes, skeleton_graph  # noqa: E402
+from lifter.nets.temporal_mixer import along_rays  # noqa: E402
 from lifter.skeleton import load_skeleton  # noqa: E402
 
 NETS = tuple(n for n in net_names() if n != "temporal_mixer")
@@ -378,3 +379,18 @@ def test_dilated_convolution_over_frames_is_that_of_torch(frames: int) -> None:
     x = torch.randn(2, frames, 5, 8)
     expected = layer.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     assert torch.allclose(layer(x, None), expected, atol=1e-5)
+
+
+def test_joints_lie_along_the_rays_that_are_believed() -> None:
+    g = torch.Generator().manual_seed(0)
+    rays, size = torch.randn(2, 3, 5, 2, generator=g) * 0.5, torch.rand(2, 3, generator=g) * 0.3 + 0.1
+    depth, distance = torch.randn(2, 3, 5, generator=g) * 0.3, torch.zeros(2, 3, 1)
+    score, sure, none = torch.ones(2, 3, 5), torch.full((2, 3, 5), 50.0), torch.zeros(2, 3, 5, 2)
+    joints = along_rays(rays, score, size, none, depth, sure, distance)
+    away = 1 / size[..., None] + joints[..., 2]  # the root is exp(0) / size away
+    assert torch.allclose(joints[..., :2] / away[..., None], rays * size[..., None, None], atol=1e-5)
+    assert torch.equal(joints[:, :, 0, 2], torch.zeros(2, 3))
+    # What is not seen lies where the network puts it.
+    there = torch.randn(2, 3, 5, 2, generator=g)
+    unseen = along_rays(rays, torch.zeros(2, 3, 5), size, there, depth, sure, distance)
+    assert torch.equal(unseen[..., :2], there)

@@ -7,7 +7,14 @@ torch = pytest.importorskip("torch")
 
 from lifter.rotation import quat_to_matrix  # noqa: E402
 from lifter.skeleton import Skeleton, load_skeleton  # noqa: E402
-from training.bodies import mirror_motion, pose_people, quaternions_to_matrices, random_people, resize_people  # noqa: E402
+from training.bodies import (  # noqa: E402
+    mirror_motion,
+    mix_bodies,
+    pose_people,
+    quaternions_to_matrices,
+    random_people,
+    resize_people,
+)
 
 
 def test_people_differ_but_are_of_one_height_and_symmetric(body: Skeleton) -> None:
@@ -50,3 +57,20 @@ def test_a_skeleton_without_bones_gets_other_proportions_and_one_size() -> None:
     assert torch.allclose(length[..., h36m.joint("l_knee")], length[..., h36m.joint("r_knee")], atol=1e-3)
     unchanged = resize_people(h36m, rest / 1.3, torch.Generator(), 0.0)
     assert torch.allclose(unchanged, rest / 1.3, atol=1e-5)
+
+
+def test_mixed_bodies_keep_their_feet_and_how_parts_hang_on_them(body: Skeleton) -> None:
+    g = torch.Generator().manual_seed(0)
+    turns = torch.linalg.qr(torch.randn(64, 3, len(body.bones), 3, 3, generator=g))[0]
+    mixed = mix_bodies(body, turns, g, 0.5)
+    names = [b.name for b in body.bones]
+    changed = ~torch.isclose(mixed, turns, atol=1e-5).flatten(3).all(-1).all(1)
+    assert not changed[:, [names.index(n) for n in ("pelvis", "l_thigh", "l_shin", "l_foot", "r_foot")]].any()
+    assert 0.3 < changed.any(1).float().mean() < 0.6
+    # A part that came from another clip is turned to its carrier as it was there.
+    arm, chest = names.index("l_upper_arm"), names.index("l_clavicle")
+    relative = mixed[:, :, chest].mT @ mixed[:, :, arm]
+    known = turns[:, :, chest].mT @ turns[:, :, arm]
+    of = [torch.isclose(relative[i], known, atol=1e-4).flatten(1).all(1).any() for i in range(64)]
+    assert all(of)
+    assert torch.equal(mix_bodies(body, turns, g, 0.0), turns)

@@ -5,7 +5,18 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lifter.skeleton import Skeleton  # noqa: E402
-from training.detector_noise import bursts, detector_errors, late, lost_limbs, occluders, swap_sides, wander  # noqa: E402
+from training.detector_noise import (  # noqa: E402
+    behind_the_body,
+    bursts,
+    detector_errors,
+    keypoint_errors,
+    late,
+    lost_limbs,
+    occluders,
+    swap_sides,
+    wander,
+)
+from training.noise import load_noise  # noqa: E402
 
 
 def seen_from_afar(body: Skeleton, batch: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,3 +125,38 @@ def test_bursts_are_as_long_as_they_say() -> None:
 def test_wandering_noise_is_slow_and_of_unit_size() -> None:
     x = wander((400, 5), 64, 16, torch.Generator().manual_seed(0))
     assert 0.6 < x.std() < 1.1 and x.diff(dim=1).std() < 0.15
+
+
+def test_errors_are_those_of_each_clips_layout(body: Skeleton) -> None:
+    tables = [load_noise(n, body) for n in ("mediapipe33", "coco17")]
+    errors = keypoint_errors(tables, torch.tensor([1, 0, 0]))
+    ear, toe = body.joint("l_ear"), body.joint("l_toe")
+    assert torch.allclose(errors.bias[1, ear], torch.from_numpy(tables[0].bias[ear]))
+    assert errors.bone[0, toe] == -1 and errors.bone[1, toe] >= 0  # coco17 has no toes
+    assert errors.lag.shape == (3,) and errors.fast.shape == (3, len(body.joint_names))
+
+
+def test_measured_errors_have_the_measured_size(body: Skeleton) -> None:
+    table = load_noise("mediapipe33", body)
+    rays, seen = seen_from_afar(body, 400, 40)
+    errors = keypoint_errors([table], torch.zeros(400, dtype=torch.long))
+    outside = torch.zeros(rays.shape[:3], dtype=torch.bool)
+    g = torch.Generator().manual_seed(0)
+    found, score = detector_errors(body, rays, torch.ones(rays.shape[:3]), seen, outside, g, fps=30.0, errors=errors)
+    for name in ("l_knee", "l_wrist", "nose"):
+        j = body.joint(name)
+        off = 4 * (found - rays)[:, :, j][score[:, :, j] > 0] * 1.70 / body.height
+        size = (table.spread[j] ** 2 + table.fast[j] ** 2 + table.slow[j] ** 2 + table.white[j] ** 2) ** 0.5
+        assert 0.7 * size < off.abs().median() * 1.48 < 2.2 * size, name  # bursts and strong clips on top
+    assert score[..., body.joint("nose")].median() > 0.8
+
+
+def test_what_the_body_hides(body: Skeleton) -> None:
+    _, seen = seen_from_afar(body, 1, 1)
+    wrist = body.joint("l_wrist")
+    behind, before = seen.clone(), seen.clone()
+    middle = seen[:, :, body.joint("spine")]
+    behind[:, :, wrist] = middle + torch.tensor([0.0, 0.0, 0.3])
+    before[:, :, wrist] = middle - torch.tensor([0.0, 0.0, 0.3])
+    assert behind_the_body(body, behind)[0, 0, wrist] and not behind_the_body(body, before)[0, 0, wrist]
+    assert not behind_the_body(body, seen).any()  # upright, seen from the front

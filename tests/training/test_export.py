@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,13 @@ from lifter.nets import net_names  # noqa: E402
 from lifter.skeleton import Skeleton, layout_keypoints, load_skeleton  # noqa: E402
 from tests.training.archives import write_3dhp, write_h36m  # noqa: E402
 from tests.training.test_fit import NET, config_file, store  # noqa: E402, F401
-from training.batches import MotionBatches, seed_of  # noqa: E402
+from training.batches import MotionBatches, ValidationClips, seed_of  # noqa: E402
 from training.cli import main  # noqa: E402
 from training.config import MotionData, NetworkConfig, PairData, RunConfig  # noqa: E402
 from training.data.human36m import Human36mSource  # noqa: E402
 from training.data.mpi_inf_3dhp import MpiInf3dhpSource  # noqa: E402
 from training.data.prepare import Corpus, prepare  # noqa: E402
-from training.export import deviation, example_input, export  # noqa: E402
+from training.export import calibrate, deviation, example_input, export  # noqa: E402
 from training.fit import new_net  # noqa: E402
 
 LENS = make_lens(1280, 720, focal=1000)
@@ -195,3 +196,35 @@ def test_the_shipped_checkpoint_is_small_and_carries_its_card() -> None:
     assert sum(p.stat().st_size for p in FOLDER.glob("body.*")) < 20e6
     card = load_checkpoint("body").card
     assert "NSF EIA-0196217" in str(card["data"]) and "cmu_05" in str(card)
+
+
+def test_sigma_is_brought_to_the_errors(body: Skeleton, store: Path, tmp_path: Path) -> None:  # noqa: F811
+    """A network that expects 1 m everywhere is told better, and its file says so."""
+    config = tiny("tcn", store=str(store))
+    data = MotionBatches(config)
+    export(new_net(config, data.skeleton), data.skeleton, config, {}, tmp_path / "net", sigma=(-1.0, 0.5))
+    checkpoint = load_checkpoint(str(tmp_path / "net.onnx"))
+    plain = replace(checkpoint, sigma=(0.0, 1.0))
+    inputs = [x.numpy() for x in example_input(data.skeleton, config, 8)]
+    assert np.allclose(checkpoint.run(*inputs)[1], -1 + 0.5 * plain.run(*inputs)[1], atol=1e-6)
+    if not len(ValidationClips(data.store, data.data)):
+        assert calibrate(plain, data) == (0.0, 1.0)
+
+
+def test_a_model_card_is_in_both_files(body: Skeleton, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    config = tiny("tcn")
+    export(new_net(config, body), body, config, {"data": "none"}, tmp_path / "net")
+    (tmp_path / "card.md").write_text("# What fails\n", encoding="utf-8")
+    path = tmp_path / "net.onnx"
+    assert main(["card", str(path), str(tmp_path / "card.md")]) == 0
+    assert load_checkpoint(str(path)).card == {"data": "none", "model card": "# What fails\n"}
+    with safe_open(path.with_suffix(".safetensors"), "pt") as file:
+        assert json.loads(file.metadata()["motionlift"])["card"]["model card"] == "# What fails\n"
+    assert main(["card", str(tmp_path / "card.md"), str(tmp_path / "card.md")]) == 2
+
+
+def test_the_shipped_checkpoint_carries_its_card() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert load_checkpoint("body").card["model card"] == card

@@ -127,6 +127,20 @@ def test_a_finished_run_stays_as_it_is_and_another_one_is_not_mixed_in(store: Pa
         fit(load_config(config_file(tmp_path, store, steps=5, batch=2)), tmp_path / "run")
 
 
+def test_a_trapezoid_may_be_prolonged(store: Path, tmp_path: Path) -> None:
+    optimiser = {"kind": "muon", "schedule": "trapezoid", "cooldown": 2}
+    whole = load_config(config_file(tmp_path, store, steps=8, optimiser=optimiser))
+    fit(whole, tmp_path / "whole")
+    fit(load_config(config_file(tmp_path, store, steps=6, optimiser=optimiser | {"cooldown": 2})), tmp_path / "part")
+    assert state(tmp_path / "part")["global_step"] == 6
+    fit(whole, tmp_path / "part")
+    assert state(tmp_path / "part")["global_step"] == 8
+    assert "steps: 8" in (tmp_path / "part" / "config.yaml").read_text()
+    with pytest.raises(MotionliftError, match="another configuration \\(optimiser\\)"):
+        changed = config_file(tmp_path, store, steps=9, optimiser=optimiser | {"learning_rate": 0.1})
+        fit(load_config(changed), tmp_path / "part")
+
+
 def test_two_processes_do_what_one_does(store: Path, tmp_path: Path) -> None:
     net = NET | {"options": {"channels": 16, "layers": 1}}  # dropout differs between processes, on purpose
     path = config_file(tmp_path, store, network=net, shards=2, steps=8, validate_every=0)

@@ -12,7 +12,7 @@ from lifter.skeleton import Skeleton, load_skeleton
 from tests.conftest import swinging
 from tests.training.bvh_files import SCENE_TO_Y_UP, bvh_text
 from training.data.bvh import captured_bvh, parse_bvh
-from training.data.mocap import MAPS, Captured, JointMap, Size, load_map, transfer
+from training.data.mocap import MAPS, Captured, JointMap, Size, find_contacts, load_map, transfer
 
 MIXAMO = {
     "pelvis": "Hips", "spine": "Spine", "chest": "Spine2", "neck": "Neck", "head": "Head", "clavicle": "Shoulder",
@@ -202,3 +202,22 @@ def test_real_recordings_stand_on_their_feet(shared: Path, body: Skeleton, sourc
     # A skeleton without bones gets the performer's own joints, which are of a similar size.
     h36m = transfer(captured_bvh(bvh, record["unit_m"], joint_map, source), joint_map, POINTS)["joints"]
     assert 1.2 < np.median(np.ptp(h36m[..., 2], axis=1)) < 2.1
+
+
+def test_contacts_are_told_by_height_and_speed() -> None:
+    """A foot that stands for a second, is lifted for one, and slides along the ground for one."""
+    time = np.arange(0, 3, 1 / 60)
+    foot = np.zeros((len(time), 1, 3))
+    lifted, slides = (time >= 1) & (time < 2), time >= 2
+    foot[lifted, 0, 2] = 0.3 * np.sin(np.pi * (time[lifted] - 1))
+    foot[slides, 0, 0] = 0.5 * (time[slides] - 2)
+    foot += 0.0005 * np.random.default_rng(0).normal(size=foot.shape)  # jitter of some cm/s does not break a stance
+    touches = find_contacts(foot, 60.0)[:, 0]
+    assert touches[2:55].all() and not touches[70:115].any() and not touches[125:].any()
+    assert np.abs(np.diff(touches)).sum() <= 3
+
+
+def test_a_single_moment_of_standing_does_not_count() -> None:
+    foot = np.zeros((60, 1, 3))
+    foot[:, 0, 0] = np.concatenate([np.arange(29) * 0.02, [0.58, 0.58], 0.58 + np.arange(29) * 0.02])
+    assert not find_contacts(foot, 60.0).any()

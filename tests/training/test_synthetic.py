@@ -10,7 +10,9 @@ from lifter.rotation import quat_to_matrix  # noqa: E402
 from lifter.skeleton import Skeleton, layout_keypoints, load_skeleton  # noqa: E402
 from tests.training.test_prepare import hand, upper  # noqa: E402
 from training.bodies import mirror_motion  # noqa: E402
-from training.synthetic import film, random_directions, random_shots, wrong_lens  # noqa: E402
+from training.detector_noise import keypoint_errors  # noqa: E402
+from training.noise import load_noise  # noqa: E402
+from training.synthetic import draw_layouts, film, random_directions, random_shots, seen_places, wrong_lens  # noqa: E402
 
 
 def still(body: Skeleton, batch: int = 16, frames: int = 12) -> tuple:
@@ -142,3 +144,22 @@ def test_figures_of_a_constant_offset_of_one_joint() -> None:
     figures = compare(predicted, truth, np.array([0, 1]), 30)
     assert figures["MPJPE"] == pytest.approx(100 / 5) and figures["acceleration error"] == pytest.approx(0, abs=1e-9)
     assert figures["liveliness"] == pytest.approx(1)
+
+
+def test_a_detector_sees_joints_where_it_was_measured_to(body: Skeleton) -> None:
+    """Noise that is switched off but for the bias: the ear is found behind and above the joint, sides mirrored."""
+    table = load_noise("mediapipe33", body)
+    errors = keypoint_errors([table], torch.zeros(2000, dtype=torch.long))
+    upright = torch.eye(3).expand(2000, 1, len(body.bones), 3, 3)
+    at = seen_places(errors, upright, torch.Generator().manual_seed(0)).mean((0, 1))
+    ear = body.joint("l_ear")
+    assert torch.allclose(at[ear], torch.from_numpy(table.bias[ear]), atol=1e-3)
+    assert torch.allclose(at[body.joint("r_ear")], at[ear] * torch.tensor([-1.0, 1, 1]), atol=2e-3)
+
+
+def test_layouts_without_measurements_have_no_errors_of_their_own(body: Skeleton) -> None:
+    g = torch.Generator().manual_seed(0)
+    has, errors = draw_layouts(body, 50, None, g)
+    assert errors is not None and has.shape == (50, len(body.joint_names)) and len(has.unique(dim=0)) > 2
+    assert draw_layouts(body, 2, ["nose", "l_knee"], g)[1] is None
+    assert draw_layouts(load_skeleton("hand21"), 2, None, g)[1] is None

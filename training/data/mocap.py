@@ -17,10 +17,12 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from lifter.errors import MotionliftError
 from lifter.rotation import continuous, matrix_to_quat, normalize, quat_to_matrix, shortest_arc
 from lifter.skeleton import Skeleton
+from lifter.smooth import runs
 from lifter.solve import forward_kinematics, rigid_fit
 from training.config import read
 from training.data.recording import contact_points
@@ -32,8 +34,13 @@ MAPS = Path(__file__).parent / "maps"
 Y_UP_TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
 """Motion capture with Y up faces +Z at rest; scene space is Z up and faces -Y. Both have the left side at +X."""
 
-CONTACT_HEIGHT, CONTACT_SPEED = 0.06, 0.35
-"""A point of a foot is on the ground if it is no higher (m) and no faster (m/s)."""
+CONTACT_HEIGHT = 0.06
+CONTACT_SPEED, CONTACT_STILL, CONTACT_SECONDS = 0.22, 0.12, 0.05
+"""A foot's point touches the ground while it is lower than CONTACT_HEIGHT (metres) and slower than CONTACT_SPEED (m/s),
+if it is nearly still, CONTACT_STILL, at some moment of it, and for so long."""
+SWING, SWING_SECONDS = 0.07, 0.5
+"""In fast steps feet roll faster, and capture is blurred: there the speed may be up to this part of the feet's fastest
+within so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,10 @@ def transfer(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> dic
             raise MotionliftError(what, "Say which joint of the recording each is")
         joints = np.stack([_place(captured, joint_map, joint_map.joints[n]) for n in skeleton.joint_names], 1)
         arrays = {}
-    floor, contacts = _contacts(joints, skeleton, captured.fps)
+    points = contact_points(skeleton)
+    feet = joints[:, [skeleton.joint(n) for n in points]]
+    floor = float(np.percentile(feet[..., 2].min(1), 10)) if points else 0.0
+    contacts = find_contacts(_own_feet(feet, joints, captured, joint_map, skeleton), captured.fps) if points else None
     joints = joints - [0, 0, floor]
     if arrays:
         arrays["root"] = joints[:, 0]
@@ -347,13 +357,32 @@ def _size_ratio(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> 
     return float(np.linalg.norm(np.diff(ours, axis=0), axis=-1).sum()) / length
 
 
-def _contacts(joints: Array, skeleton: Skeleton, fps: float) -> tuple[float, NDArray[np.float32] | None]:
-    """Height of the floor, and contact of the skeleton's feet with it by height and speed; 0 and None without feet."""
-    points = contact_points(skeleton)
-    if not points:
-        return 0.0, None
-    feet = joints[:, [skeleton.joint(n) for n in points]]
-    floor = float(np.percentile(feet[..., 2].min(1), 10))
-    height = feet[..., 2] - floor
+def _own_feet(feet: Array, joints: Array, captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> Array:
+    """(T, points, 3) where the performer's own feet were: (T, points, 3) feet of other proportions slide, so they are
+    moved with the ankle to where the recording has it."""
+    if not (skeleton.bones and (joint_map.bones or joint_map.aim)):
+        return feet
+    out, ratio = np.array(feet), _size_ratio(captured, joint_map, skeleton)
+    for side in "lr":
+        bone = next((b for b in skeleton.bones if b.name == f"{side}_foot"), None)
+        if bone is not None and bone.name in joint_map.bones:
+            ankle = _place(captured, joint_map, {joint_map.bones[bone.name]: 1}) * ratio
+            columns = [i for i, n in enumerate(contact_points(skeleton)) if n[0] == side]
+            out[:, columns] += (ankle - joints[:, skeleton.joint(bone.head)])[:, None]
+    return out
+
+
+def find_contacts(feet: Array, fps: float) -> NDArray[np.float32]:
+    """(T, points) 1 where points of feet (T, points, 3), metres with Z up, touch the ground, by height and speed."""
+    height = feet[..., 2] - np.percentile(feet[..., 2].min(1), 10)
     speed = np.linalg.norm(np.gradient(feet, 1 / fps, axis=0), axis=-1) if len(feet) > 1 else np.zeros(height.shape)
-    return floor, ((height < CONTACT_HEIGHT) & (speed < CONTACT_SPEED)).astype(np.float32)
+    swing = maximum_filter1d(speed.max(1), 2 * round(SWING_SECONDS * fps) + 1, mode="nearest")[:, None]
+    limit = np.maximum(1, SWING / CONTACT_SPEED * swing)  # times the limits of slow steps
+    slow = (height < CONTACT_HEIGHT) & (speed < CONTACT_SPEED * limit)
+    touches = np.zeros(slow.shape, np.float32)
+    for point in range(slow.shape[1]):
+        for start, stop in runs(slow[:, point]):
+            long = stop - start >= min(CONTACT_SECONDS * fps, len(feet))
+            if long and (speed[start:stop, point] < CONTACT_STILL * limit[start:stop, 0]).any():
+                touches[start:stop, point] = 1
+    return touches

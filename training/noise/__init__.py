@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,12 +83,16 @@ def load_noise(layout: str, skeleton: Skeleton) -> DetectorNoise:
     if not path.is_file():
         raise MotionliftError(f"No errors are known of layout {layout!r}", f"Use one of {', '.join(noise_layouts())}")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _arrange(layout, data, skeleton)
+        return _arrange(layout, _read(path), skeleton)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise MotionliftError(
             f"{path}: damaged ({error})", "Write it again: python -m benchmarks.detector_noise"
         ) from error
+
+
+@lru_cache
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def _arrange(layout: str, data: dict[str, Any], skeleton: Skeleton) -> DetectorNoise:
