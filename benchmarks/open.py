@@ -59,6 +59,7 @@ ENTRIES = (
     Entry("tcn_1", "tcn", "single frames, each of a clip of its own", ONE_FRAME),
     Entry("tcn_short", "tcn", "9 frames of three times as many clips", SHORT),
     Entry("transformer_gcn_short", "transformer_gcn", "9 frames of three times as many clips", SHORT),
+    Entry("ssr_stf_short", "ssr_stf", "9 frames of three times as many clips", SHORT),
 )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import bpy
 
+from .arguments import split_rig
 from .armature import build_armature, build_body, key_armature
-from .files import check_output, open_rig, split_rig, write_output
+from .files import check_output, open_rig, write_output
 from .retarget.blender.apply import KeySettings, Report, put_on_rig
 from .retarget.mapping import Mapping
 from .retarget.solve import RetargetSettings

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any
+
+OUTPUTS = (".blend", ".fbx", ".glb", ".bvh", ".usd", ".usdc", ".usda")
+"""Files that a take can become."""
 
 
 def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: bool = False) -> Any:
@@ -37,6 +41,46 @@ def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: boo
     rig.add_argument("--nla", action="store_true", help="put the action on a new NLA track")
     rig.add_argument("--layer", action="store_true", help="the same, below an empty layer for edits")
     return rig
+
+
+def retarget_argv(args: argparse.Namespace) -> list[str]:
+    """The same arguments as words of a command line, for another process."""
+    words: list[str] = []
+    for name in ("person", "rig", "mapping", "root", "limbs", "stride", "step"):
+        value = getattr(args, name)
+        if value is not None:
+            words.append(f"--{name}={value}")
+    words += [f"--{n.replace('_', '-')}" for n in ("no_foot_lock", "mirror", "nla", "layer") if getattr(args, n)]
+    return [*words, "--reduce", *map(str, args.reduce)] if args.reduce else words
+
+
+def retarget_key(args: argparse.Namespace) -> dict[str, Any]:
+    """What these arguments make of a take depends on: contents of rig and mapping in place of their paths.
+
+    Raises OSError where one cannot be read. Libraries and textures that the rig links to are not looked at.
+    """
+    options: dict[str, Any] = {
+        n: getattr(args, n)
+        for n in ("person", "root", "limbs", "stride", "step", "no_foot_lock", "mirror", "nla", "layer", "reduce")
+    }
+    if args.rig:
+        path, name = split_rig(args.rig)
+        options |= {"rig": _content(path), "object": name}
+    if args.mapping:
+        is_file = args.mapping.endswith(".toml")
+        options["mapping"] = _content(Path(args.mapping)) if is_file else args.mapping
+    return options
+
+
+def split_rig(text: str) -> tuple[Path, str | None]:
+    """FILE.blend or FILE.blend:OBJECT to its parts; a drive's colon is no separator."""
+    at = text.lower().find(".blend:")
+    return (Path(text[: at + 6]), text[at + 7 :]) if at >= 0 else (Path(text), None)
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def retarget_options(args: argparse.Namespace) -> dict[str, Any]:

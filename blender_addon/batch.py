@@ -8,8 +8,9 @@ from typing import Any
 import bpy
 
 from . import notices
+from .batch_run.clips import movies_in
 from .capture import jobs
-from .capture.footage import Request, make_request, movies_in
+from .capture.footage import Request, make_request
 from .capture.jobs import Ending, Task
 from .capture.operators import queue_capture
 from .errors import UserError

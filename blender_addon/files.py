@@ -10,10 +10,9 @@ from typing import Any
 import addon_utils
 import bpy
 
+from .arguments import OUTPUTS, split_rig
 from .retarget.rig import RigError
 from .take_file import TakeError
-
-OUTPUTS = (".blend", ".fbx", ".glb", ".bvh", ".usd", ".usdc", ".usda")
 
 IMPORTERS = {".fbx": "io_scene_fbx", ".glb": "io_scene_gltf2", ".gltf": "io_scene_gltf2", ".bvh": "io_anim_bvh"}
 EXPORTERS = {".fbx": "io_scene_fbx", ".glb": "io_scene_gltf2", ".bvh": "io_anim_bvh"}
@@ -28,12 +27,6 @@ def check_output(path: Path) -> Path:
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise TakeError(f"{path}: the folder does not exist or cannot be written. Choose another one.")
     return path
-
-
-def split_rig(text: str) -> tuple[Path, str | None]:
-    """FILE.blend or FILE.blend:OBJECT to its parts; a drive's colon is no separator."""
-    at = text.lower().find(".blend:")
-    return (Path(text[: at + 6]), text[at + 7 :]) if at >= 0 else (Path(text), None)
 
 
 def open_rig(text: str) -> Any:

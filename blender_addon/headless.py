@@ -10,10 +10,10 @@ from typing import Any
 
 import bpy
 
-from .animate import animate_rig
+from .animate import animate, animate_rig
 from .arguments import add_retarget_arguments, retarget_options
+from .batch_run.command import add_batch_arguments, run_command
 from .capture import jobs
-from .capture.footage import movies_in
 from .capture.jobs import Ending, Task
 from .notices import ERRORS, of_error, of_failure
 from .places import TAKE
@@ -56,10 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_retarget_arguments(retarget, rig_required=True)
     retarget.set_defaults(run=run_retarget)
-    batch = commands.add_parser("batch", help="every video of a folder, and each onto a rig")
-    batch.add_argument("folder", type=Path, help="folder with videos")
-    batch.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER")
-    batch.add_argument("--format", default=".blend", metavar=".EXT", help=".blend (default), .fbx, .glb, .bvh, .usd")
+    batch = commands.add_parser("batch", help="many videos, and each onto a rig; resumable")
+    add_batch_arguments(batch)
+    batch.add_argument("--format", metavar=".EXT", help="the same as --export")
     _add_capture_arguments(batch)
     add_retarget_arguments(batch)
     batch.set_defaults(run=run_batch)
@@ -94,37 +93,23 @@ def run_retarget(args: argparse.Namespace) -> int:
 
 
 def run_batch(args: argparse.Namespace) -> int:
-    """One bad clip does not stop the others."""
-    clips = movies_in(args.folder)
-    args.out.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for clip in clips:
-        take = args.out / f"{clip.stem}{TAKE}"
-        ending = _capture(str(clip), take, args)
-        if not isinstance(ending, Done):
-            failed += 1
-            _say(f"{clip.name}: {of_failure(ending).text if isinstance(ending, Failed) else 'stopped'}", sys.stderr)
-            continue
-        _say(f"{clip.name}: wrote {take}")
+    """One bad clip does not stop the others; what is done is skipped."""
+    jobs.check_environment()
+    if args.format:
+        args.export.append(args.format)
+    command, variables = jobs.worker_start()
+
+    def put(take: Path, out: Path) -> list[str]:
         if args.rig:
-            out = args.out / f"{clip.stem}{args.format}"
-            try:
-                animate_rig(take, args.rig, out, **retarget_options(args))
-                _say(f"{clip.name}: wrote {out}")
-            except ERRORS as error:
-                failed += 1
-                _say(f"{clip.name}: {of_error(error).text}", sys.stderr)
-    _say(f"{len(clips) - failed} of {len(clips)} clips are done")
-    return 1 if failed else 0
+            return list(animate_rig(take, args.rig, out, **retarget_options(args)).warnings)
+        return animate(take, out, None if args.person is None else args.person - 1)
+
+    settings = _settings(args)
+    return run_command(args, worker=command, settings=settings, settings_key={}, animate=put, variables=variables)
 
 
 def _capture(clip: str, out: Path, args: argparse.Namespace) -> Ending:
-    options: dict[str, Any] = {
-        n: getattr(args, n) for n in ("height", "fov", "checkpoint", "start", "end") if getattr(args, n) is not None
-    }
-    if args.people > 1:
-        options["detector_options"] = {"people": args.people}
-    job = capture_job(str(Path(clip).absolute()), out.absolute(), options)
+    job = capture_job(str(Path(clip).absolute()), out.absolute(), _settings(args))
     task = jobs.start(Task(job, Path(clip).name, "capture", 0, lambda _task, _ending: None))
     told = [0.0]
 
@@ -138,6 +123,15 @@ def _capture(clip: str, out: Path, args: argparse.Namespace) -> Ending:
     for warning in task.warnings:
         _say(f"warning: {warning}", sys.stderr)
     return ending
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Of a capture, as far as they were given."""
+    names = ("height", "fov", "checkpoint", "start", "end")
+    options: dict[str, Any] = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    if args.people > 1:
+        options["detector_options"] = {"people": args.people}
+    return options
 
 
 def _say(line: str, stream: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The extension's preferences: the environment, the model folder, the device."""
+"""The extension's preferences: the environment, the model folder, the device, the cache's size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from .places import PACKAGE
 from .ui.parts import draw_environment, draw_notices
@@ -18,6 +18,9 @@ DEVICES = (
 )
 
 
+CACHE_MEGABYTES = 500
+
+
 class MotionliftPreferences(bpy.types.AddonPreferences):
     bl_idname = PACKAGE
 
@@ -27,17 +30,26 @@ class MotionliftPreferences(bpy.types.AddonPreferences):
         description="Where your own checkpoints (.onnx) lie; empty: a folder of the extension's own",
     )
     device: EnumProperty(name="Device", description="What networks run on", items=DEVICES)
+    cache_megabytes: IntProperty(
+        name="Cache Size",
+        default=CACHE_MEGABYTES,
+        min=0,
+        soft_max=5000,
+        description="Megabytes for what was found in footage: capturing it again with another lens, camera or "
+        "checkpoint then takes seconds. An hour of video takes 85; 0 keeps nothing",
+    )
 
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
         box = layout.box()
         box.label(text="Environment", icon="PACKAGE")
-        draw_environment(box, full=True)
+        draw_environment(box, context, full=True)
         draw_notices(box, context, "setup")
         layout.prop(self, "model_folder")
         row = layout.row()
         row.prop(self, "device", expand=True)
+        layout.prop(self, "cache_megabytes", text="Cache Size (MB)")
 
 
 def preferences() -> Any:
@@ -45,7 +57,7 @@ def preferences() -> Any:
     addon = bpy.context.preferences.addons.get(PACKAGE)
     if addon and addon.preferences:
         return addon.preferences
-    return SimpleNamespace(model_folder="", device="auto")
+    return SimpleNamespace(model_folder="", device="auto", cache_megabytes=CACHE_MEGABYTES)
 
 
 CLASSES = (MotionliftPreferences,)

@@ -245,7 +245,7 @@ class MotionliftExport(bpy.types.PropertyGroup):
 
     format: EnumProperty(name="Format", description="Kind of file to write", items=EXPORTS)
     deform_only: BoolProperty(
-        name="Only Deforming Bones",
+        name="Only Deforming",
         description="Leave out controls and other bones that move no mesh (FBX and glTF)",
         default=True,
     )

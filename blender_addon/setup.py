@@ -127,7 +127,7 @@ class RemoveSetup(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_confirm(self, event, confirm_text="Remove")
 
     def execute(self, _context: Any) -> set[str]:
         def work() -> None:
@@ -155,7 +155,8 @@ def plan_lines(plan: Plan) -> list[str]:
         *_wrapped(names, 64),
         f"From {plan.source}",
         f"{size[0].upper()}{size[1:]}about {plan.disk_megabytes} MB on disk",
-        f"Into {jobs.environment_folder()}",
+        "Into",
+        *_wrapped(str(jobs.environment_folder()), 64),
         f"Blender's own Python ({sys.version.split()[0]}) is not changed",
     ]
 

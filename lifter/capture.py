@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .camera import Lens, make_lens, unzoom
 from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
-from .detect import Detection, Detector, load_detector
+from .detect import Detection, Detector, kept, load_detector
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
 from .lens_estimate import FOVS, SECONDS, estimate_lens
@@ -55,6 +55,7 @@ def capture(
     people: str = "all",
     checkpoint: str = "body",
     device: str = "auto",
+    keep_megabytes: int = 0,
     settings: SolveSettings | None = None,
     progress: Progress | None = None,
 ) -> Take:
@@ -75,6 +76,8 @@ def capture(
             a take of all of them numbers them.
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu" or "gpu".
+        keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
+            looked at again; 0 neither keeps nor uses any.
         progress: told of every stage.
     Raises:
         MotionliftError: with cause and remedy, for bad footage, nobody in the picture and the like.
@@ -92,10 +95,17 @@ def capture(
     else:
         with_detector = detector
     try:
-        watch = BackgroundWatch(footage.fps) if moves is None else None
-        indices, times, detections = _detect(footage, with_detector, start, end, progress, watch)
+        name = None
+        if keep_megabytes > 0 and isinstance(detector, str):
+            name = kept.key(footage, start, end, detector, detector_options or {}, moves is None)
+        found = kept.load(name) if name else None
+        if found is None:
+            found = _detect(footage, with_detector, start, end, progress, watched=moves is None)
+            if name and any(found.people):
+                kept.keep(name, found, keep_megabytes)
     finally:
         with_detector.close()
+    indices, times, detections = found.indices, found.times, found.people
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = choose_people(track_people(times, detections, with_detector.layout, footage.fps), people)
@@ -112,7 +122,7 @@ def capture(
         },
         "lens": _lens_header(taken),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
-        "warnings": [w for w in (None if watch is None else watch.result().warning,) if w],
+        "warnings": [found.warning] if found.warning else [],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
     if taken.source == "assumed" and lens == "estimate":
@@ -261,12 +271,13 @@ def _detect(
     start: float | None,
     end: float | None,
     progress: Progress | None,
-    watch: BackgroundWatch | None,
-) -> tuple[list[int], list[float], list[list[Detection]]]:
-    """Number and time of each frame, and who is in it."""
+    watched: bool,
+) -> kept.Detected:
+    """Number and time of each frame, and who is in it; watched: and whether the camera moved."""
     indices: list[int] = []
     times: list[float] = []
     detections: list[list[Detection]] = []
+    watch = BackgroundWatch(footage.fps) if watched else None
     total = footage.frame_count
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
@@ -281,7 +292,7 @@ def _detect(
                 watch.see(frame.rgb, [d.xy for d in found])
         if progress:
             progress("detect", len(times), total)
-    return indices, times, detections
+    return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)
 
 
 def _lift_and_solve(

@@ -1,6 +1,6 @@
-"""The command line: `motionlift capture | solve | animate | demo | doctor`.
+"""The command line: `motionlift capture | solve | animate | batch | report | demo | doctor`.
 
-It alone knows all packages, and imports late.
+It alone, with cli_batch.py, knows all packages, and imports late.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from .errors import MotionliftError
 if TYPE_CHECKING:
     from .motion import SolveSettings
     from .take import Take
+
+
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "checkpoint")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,6 +49,49 @@ def build_parser() -> argparse.ArgumentParser:
     one = commands.add_parser("capture", help="video to a take: what people in it do, in 3D")
     one.add_argument("clip", help="video file, folder of images, or a pattern such as shot/%%04d.png")
     one.add_argument("-o", "--out", type=Path, required=True, metavar="NAME.take.npz")
+    add_capturing(one)
+    one.add_argument(
+        "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
+    )
+    add_solving(one)
+    one.set_defaults(run=run_capture)
+
+    five = commands.add_parser("solve", help="smooth and solve a take again with other settings, without the video")
+    five.add_argument("take", type=Path, metavar="NAME.take.npz")
+    five.add_argument("-o", "--out", type=Path, metavar="NAME.take.npz", help="default: the take itself")
+    add_solving(five)
+    five.set_defaults(run=run_solve)
+
+    from .cli_batch import add_batch
+
+    # --no-foot-lock is a word on solving and one on rigs: here it is both.
+    many = "many clips to takes and rigs, resumable; on one machine or a cluster"
+    add_batch(commands.add_parser("batch", help=many, conflict_handler="resolve"))
+    add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
+
+    six = commands.add_parser("report", help="a page about a take: footage, 3D player, timelines, warnings")
+    six.add_argument("take", type=Path, metavar="NAME.take.npz")
+    six.add_argument("-o", "--out", type=Path, metavar="FILE.html", help="default: NAME.html beside the take")
+    six.add_argument(
+        "--pictures", type=int, metavar="N", help="frames of footage in the page, at most (360); 0 for none"
+    )
+    six.set_defaults(run=run_report)
+
+    three = commands.add_parser("demo", help="both, on a clip of our own whose truth is known")
+    three.add_argument("-o", "--out", type=Path, default=Path("motionlift-demo"), metavar="FOLDER")
+    three.set_defaults(run=run_demo)
+
+    nets = commands.add_parser("models", help="networks of the detectors RTMPose, RTMW and RTMO: list or fetch them")
+    nets.add_argument("fetch", nargs="*", metavar="fetch NAME", help="names of those to fetch; none lists them")
+    nets.set_defaults(run=run_models)
+
+    four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
+    four.set_defaults(run=run_doctor)
+    return parser
+
+
+def add_capturing(one: argparse.ArgumentParser) -> None:
+    """Options of capturing that hold for one clip as for many: those in CAPTURING."""
     lens = one.add_mutually_exclusive_group()
     lens.add_argument("--focal", type=float, metavar="PX", help="focal length of the lens in pixels")
     lens.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
@@ -54,9 +100,6 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("auto", "assume", "estimate"),
         default="auto",
         help="what the file tells of it, else an ordinary one (auto); an ordinary one; or what fits the people best",
-    )
-    one.add_argument(
-        "--camera", type=Path, metavar="FILE", help="path of a camera that moved, .json or .npz (docs/camera.md)"
     )
     one.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     one.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
@@ -81,28 +124,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="whom to capture of those that the detector finds: all; the one seen most; or some, by a take's numbers",
     )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
-    add_solving(one)
-    one.set_defaults(run=run_capture)
-
-    five = commands.add_parser("solve", help="smooth and solve a take again with other settings, without the video")
-    five.add_argument("take", type=Path, metavar="NAME.take.npz")
-    five.add_argument("-o", "--out", type=Path, metavar="NAME.take.npz", help="default: the take itself")
-    add_solving(five)
-    five.set_defaults(run=run_solve)
-
-    add_animate(commands.add_parser("animate", help="take to keys on an armature: the performer's, or your own rig"))
-
-    three = commands.add_parser("demo", help="both, on a clip of our own whose truth is known")
-    three.add_argument("-o", "--out", type=Path, default=Path("motionlift-demo"), metavar="FOLDER")
-    three.set_defaults(run=run_demo)
-
-    six = commands.add_parser("models", help="networks of the detectors RTMPose, RTMW and RTMO: list or fetch them")
-    six.add_argument("fetch", nargs="*", metavar="fetch NAME", help="names of those to fetch; none lists them")
-    six.set_defaults(run=run_models)
-
-    four = commands.add_parser("doctor", help="what is installed, what is missing and how to get it")
-    four.set_defaults(run=run_doctor)
-    return parser
 
 
 def add_solving(command: argparse.ArgumentParser) -> None:
@@ -150,6 +171,25 @@ def run_solve(args: argparse.Namespace) -> int:
     take = solve(take, given_settings(args, take.header["settings"]))
     save_take(take, out)
     say(describe(take))
+    say(f"wrote {out}")
+    return 0
+
+
+def run_report(args: argparse.Namespace) -> int:
+    from .report import PICTURES, write_report
+    from .take import load_take
+
+    if args.pictures is not None and args.pictures < 0:
+        raise MotionliftError(f"{args.pictures} pictures are not possible", "Give 0 or more")
+    name = args.take.name.removesuffix(".npz").removesuffix(".take")
+    out = args.out or args.take.with_name(f"{name}.html")
+    check_writable(out)
+    take = load_take(args.take)
+    with Bar() as bar:
+        pictures = PICTURES if args.pictures is None else args.pictures
+        warnings = write_report(take, out, pictures=pictures, progress=bar)
+    for warning in warnings:
+        say(f"warning: {warning}")
     say(f"wrote {out}")
     return 0
 
@@ -326,11 +366,14 @@ def need_bpy() -> None:
 @contextmanager
 def blender_errors() -> Generator[None]:
     """Turn the Blender side's errors, two sentences each, into ours."""
+    from blender_addon.errors import UserError
     from blender_addon.retarget.rig import RigError
     from blender_addon.take_file import TakeError
 
     try:
         yield
+    except UserError as error:
+        raise MotionliftError(f"{error.what}{f' ({error.why})' if error.why else ''}", error.remedy) from error
     except (TakeError, RigError) as error:
         what, _, remedy = str(error).rstrip(".").rpartition(". ")
         raise MotionliftError(what, remedy) from error

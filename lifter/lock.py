@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
-from .rotation import shortest_arc
+from .rotation import normalize, shortest_arc
 from .skeleton import Skeleton
 from .smooth import runs
 from .solve import sole_heights
@@ -21,6 +22,9 @@ Flags = NDArray[np.bool_]
 
 RELEASE = 0.2
 """Seconds over which a foot finds back to its free path before and after it stands."""
+
+SKIM = 0.008
+"""Metres over the floor in which a swinging foot that would sink is lifted, smoothly."""
 
 REACH = 0.9985
 """Part of the straight leg's length that a foot may be away from the hip: a last bend keeps knees from snapping."""
@@ -59,8 +63,9 @@ def lock_feet(
     """(T, J, 3) joints whose feet stay where they stand, their soles on the floor at Z = 0.
 
     Each stance of a heel or toe keeps the robust mean of where it was. What that moves is eased in and out over
-    RELEASE. The body is lowered, smoothly, where a leg would not reach. Feet that swing through the floor are lifted.
-    Knees stay where they were: `solve.bend_limbs` puts them where the bones' lengths need them.
+    RELEASE, in position and velocity. The body is lowered, smoothly, where a leg would not reach. Feet that swing
+    through the floor are lifted. Knees stay where they were: `solve.bend_limbs` puts them where the bones' lengths
+    need them.
 
     Args:
         joints: (T, J, 3), finite where valid.
@@ -74,9 +79,8 @@ def lock_feet(
     for n, leg in enumerate(legs):
         on = contact[:, 2 * n : 2 * n + 2]
         sole = sole_heights(skeleton, offsets, [skeleton.joint_names[p] for p in leg.points])
-        shift = _stances(out, leg, on, valid, sole)
-        out[:, leg.foot] = _planted(out, leg, shift, on, valid, sole, fps)
-        drop = np.maximum(drop, _missing(out, leg, offsets, on.any(1) & valid))
+        out[:, leg.foot] = _planted(out, leg, on, valid, sole, fps)
+        drop = np.maximum(drop, _missing(out, leg, offsets, _soon(on.any(1), fps) & valid))
     down = _eased(drop, valid, fps)
     feet = {j for leg in legs for j in leg.foot}
     rest = [j for j in range(out.shape[1]) if j not in feet]
@@ -84,63 +88,101 @@ def lock_feet(
     return out
 
 
-def _stances(joints: Array, leg: _Leg, contact: Flags, valid: Flags, sole: Array) -> Array:
-    """(T, 2, 3) from where heel and toe are to where they stand; 0 where they do not."""
+def _stances(joints: Array, leg: _Leg, contact: Flags, sole: Array) -> Array:
+    """(T, 2, 3) from where heel and toe are to where they stand; 0 where they do not.
+
+    Places of a heel and a toe that stand at the same time are a foot's length apart, so that both can be met: the
+    one that came later gives way.
+    """
     points = joints[:, leg.points]
     shift = np.zeros_like(points)
-    for p in range(2):
-        for start, stop in runs(contact[:, p] & valid):
-            place = np.median(points[start:stop, p], axis=0)
-            place[2] = sole[p]
-            shift[start:stop, p] = place - points[start:stop, p]
+    places = np.full_like(points, np.nan)
+    stances = [(start, stop, p) for p in range(2) for start, stop in runs(contact[:, p])]
+    for start, stop, p in sorted(stances):
+        place = np.median(points[start:stop, p], axis=0)
+        place[2] = sole[p]
+        other = places[start, 1 - p]
+        if np.isfinite(other).all():
+            length = float(np.linalg.norm(points[start, 1] - points[start, 0]))
+            level = np.sqrt(max(length**2 - (sole[0] - sole[1]) ** 2, 0.0))
+            place[:2] = other[:2] + level * normalize(place[:2] - other[:2])
+        places[start:stop, p] = place
+        shift[start:stop, p] = place - points[start:stop, p]
     return shift
 
 
-def _planted(joints: Array, leg: _Leg, shift: Array, contact: Flags, valid: Flags, sole: Array, fps: float) -> Array:
-    """(T, F, 3) the foot's joints, held."""
-    points = joints[:, leg.points]
-    # While one of the two stands the foot turns about it; the other keeps its own way of turning.
-    for p, other in ((0, 1), (1, 0)):
-        alone = contact[:, p] & ~contact[:, other] & valid
-        shift[alone, other] = shift[alone, p]
-    held = contact.any(1) & valid
-    for start, stop in runs(valid):
-        shift[start:stop] = _released(shift[start:stop], held[start:stop], contact[start:stop], fps)
-    wanted = points + shift
-    # No point of a swinging foot is under the floor.
-    wanted[..., 2] = np.where(valid[:, None], np.maximum(wanted[..., 2], sole.min()), wanted[..., 2])
-    return _rigid(joints[:, leg.foot], points, wanted, contact)
-
-
-def _released(shift: Array, held: Flags, contact: Flags, fps: float) -> Array:
-    """(n, 2, 3) corrections faded out after a stance and in before the next one; also from one point to both."""
-    frames = np.arange(len(held))
-    length = max(1.0, RELEASE * fps)
-    out = np.zeros_like(shift)
-    for p in range(2):
-        # A point that begins or ends to stand while the other one does eases too.
-        own = contact[:, p] | held
-        last = np.maximum.accumulate(np.where(own, frames, -1))
-        following = len(own) - 1 - np.maximum.accumulate(np.where(own[::-1], frames, -1))[::-1]
-        out[:, p] = np.where(own[:, None], shift[:, p], 0)
-        gap = following - last
-        reach = np.minimum(length, np.maximum(gap, 1))
-        for edge, there in ((last, ~own & (last >= 0)), (following, ~own & (following < len(own)))):
-            share = np.where(there, _ease(1 - np.abs(frames - edge) / reach), 0.0)
-            out[:, p] += share[:, None] * shift[np.where(there, edge, 0), p]
+def _rolling(contact: Flags) -> Flags:
+    """(T, 2) contacts in which a foot that goes from heel to toe, or back, within a frame stands on both meanwhile."""
+    ends, begins = contact[:-1] & ~contact[1:], ~contact[:-1] & contact[1:]
+    over = ends & begins[:, ::-1]
+    out = contact.copy()
+    out[1:] |= over
+    out[:-1] |= over[:, ::-1]
     return out
 
 
-def _ease(x: Array) -> Array:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
+def _planted(joints: Array, leg: _Leg, contact: Flags, valid: Flags, sole: Array, fps: float) -> Array:
+    """(T, F, 3) the foot's joints, held.
+
+    Heel and toe move by a common correction and by a difference. The difference is known while both stand; while one
+    stands alone the foot turns about it, and the other finds back to its own way of turning. The common one is known
+    while anything stands. What is not known fades.
+    """
+    points = joints[:, leg.points]
+    contact = _rolling(contact & valid[:, None])
+    shift = _stances(joints, leg, contact, sole)
+    both, held = contact.all(1), contact.any(1)
+    apart = np.where(both[:, None], shift[:, 1] - shift[:, 0], 0.0)
+    common, alone = np.zeros_like(apart), contact[:, 1].astype(np.float64) - contact[:, 0]
+    near = np.zeros(len(points))
+    for start, stop in runs(valid):
+        span = slice(start, stop)
+        apart[span] = _faded(apart[span], both[span], fps)
+        own = (shift.sum(1) - alone[:, None] * apart / 2)[span]
+        common[span] = _faded(np.where(both[span, None], own / 2, own), held[span], fps)
+        alone[span] = _faded(alone[span, None], (alone != 0)[span], fps)[:, 0]
+        near[span] = _faded(held[span, None].astype(np.float64), held[span], fps)[:, 0]
+    wanted = points + np.stack([common - apart / 2, common + apart / 2], 1)
+    # No point of a swinging foot is under the floor.
+    height = wanted[..., 2] - sole.min()
+    wanted[..., 2] = np.where(valid[:, None], _above(height, SKIM * (1 - near[:, None])), height) + sole.min()
+    return _rigid(joints[:, leg.foot], points, wanted, (1 + alone) / 2)
 
 
-def _rigid(foot: Array, points: Array, wanted: Array, contact: Flags) -> Array:
-    """(T, F, 3) the foot moved as one piece so that its sole lies along the wanted one; a point that stands alone is
-    met exactly, two that stand by their middle."""
+def _faded(values: Array, known: Flags, fps: float) -> Array:
+    """(n, C) values where they are known; elsewhere they fade out after and in before these, over RELEASE at most.
+
+    By Hermite's cubics: value and slope go on where they were, and end at 0. What is corrected moves against the
+    foot, so that a value that went on without its slope would let the foot start at once with the speed that it had
+    without being held.
+    """
+    frames = np.arange(len(known))
+    last = np.maximum.accumulate(np.where(known, frames, -1))
+    following = len(known) - 1 - np.maximum.accumulate(np.where(known[::-1], frames, -1))[::-1]
+    reach = np.minimum(max(1.0, RELEASE * fps), np.maximum(following - last, 1))
+    out = np.where(known[:, None], values, 0.0)
+    for edge, step in ((last, -1), (following, 1)):
+        there = ~known & (edge >= 0) & (edge < len(known))
+        edge = np.where(there, edge, 0)
+        before = np.clip(edge + step, 0, len(known) - 1)
+        slope = np.where((there & known[before])[:, None], values[edge] - values[before], 0.0)
+        u = np.clip(np.abs(frames - edge) / reach, 0, 1)[:, None]
+        fade = (1 + 2 * u) * (1 - u) ** 2 * values[edge] + u * (1 - u) ** 2 * reach[:, None] * slope
+        out += np.where(there[:, None], fade, 0.0)
+    return out
+
+
+def _above(height: Array, margin: Array) -> Array:
+    """Heights that are nowhere below 0, bent upwards smoothly within the margin."""
+    soft = (height + margin) ** 2 / np.maximum(4 * margin, 1e-9)
+    return np.where(height >= margin, height, np.where(height <= -margin, 0.0, soft))
+
+
+def _rigid(foot: Array, points: Array, wanted: Array, share: Array) -> Array:
+    """(T, F, 3) the foot moved as one piece so that its sole lies along the wanted one, and the point so far from heel
+    to toe, (T,) in 0..1, is where it is wanted."""
     turn = shortest_arc(points[:, 1] - points[:, 0], wanted[:, 1] - wanted[:, 0])
-    share = np.where(contact[:, 0] & ~contact[:, 1], 0.0, np.where(contact[:, 1] & ~contact[:, 0], 1.0, 0.5))[:, None]
+    share = share[:, None]
     pivot = points[:, 0] * (1 - share) + points[:, 1] * share
     target = wanted[:, 0] * (1 - share) + wanted[:, 1] * share
     return (foot - pivot[:, None]) @ np.swapaxes(turn, -1, -2) + target[:, None]
@@ -150,8 +192,13 @@ def _length(offsets: Array, leg: _Leg) -> tuple[float, float]:
     return float(np.linalg.norm(offsets[leg.knee])), float(np.linalg.norm(offsets[leg.ankle]))
 
 
+def _soon(held: Flags, fps: float) -> Flags:
+    """(T,) frames in which a foot is held or on its way from or to where it is."""
+    return maximum_filter1d(held, 2 * round(RELEASE * fps) + 1, mode="constant")
+
+
 def _missing(joints: Array, leg: _Leg, offsets: Array, held: Flags) -> Array:
-    """(T,) metres that the hip has to come down for the ankle of a held foot to be reached."""
+    """(T,) metres that the hip has to come down for the ankle to be reached in these frames."""
     away = joints[:, leg.hip] - joints[:, leg.ankle]
     reach = REACH * sum(_length(offsets, leg))
     highest = np.sqrt(np.clip(reach**2 - (away[:, :2] ** 2).sum(-1), 0, None))

@@ -47,9 +47,8 @@ def draw_person(
 ) -> None:
     """Draw one frame of one person: reprojected onto the footage, and turned by 60 degrees beside it."""
     at = number - int(person.frames[0])
-    if not 0 <= at < len(person.frames) or person.state[at] == GAP:
+    if not draw_overlay(left, take, person, number, scale):
         return
-    _bones(left, take.camera.project(person.joints_camera[at][None], np.array([number]))[0] * scale, take)
     joints = person.joints_world[at].astype(np.float64)
     middle = joints[0] * [1, 1, 0]
     angle = np.radians(60)
@@ -61,6 +60,15 @@ def draw_person(
     _bones(
         right, np.stack([size / 2 + zoom * seen[:, 0], 0.9 * size - zoom * (seen[:, 2] - 0.25 * seen[:, 1])], -1), take
     )
+
+
+def draw_overlay(picture: NDArray[np.uint8], take: Take, person: Person, number: int, scale: float) -> bool:
+    """Draw one frame of one person onto its picture, `scale` times as large as the footage. False in a gap."""
+    at = number - int(person.frames[0])
+    if not 0 <= at < len(person.frames) or person.state[at] == GAP:
+        return False
+    _bones(picture, take.camera.project(person.joints_camera[at][None], np.array([number]))[0] * scale, take)
+    return True
 
 
 def _ground(picture: NDArray[np.uint8], turn: NDArray[np.float64], middle: NDArray[np.float64], zoom: float) -> None:

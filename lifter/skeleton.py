@@ -237,6 +237,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def load_skeleton(name: str = "body") -> Skeleton:
     """A skeleton by the name of a file in lifter/skeletons, or by the path of a .toml file."""
     path = FOLDER / f"{name}.toml" if "/" not in name and not name.endswith(".toml") else Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != "layouts"))
+        raise MotionliftError(f"No skeleton {name!r}", f"Known are {known}; or give the path of a .toml file")
     return skeleton_from_dict(_read_toml(path), str(path))
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, savgol_filter, sosfiltfilt
 
 from .errors import MotionliftError
 
@@ -39,6 +38,8 @@ def cutoff_hz(strength: float) -> float:
 
 def butterworth(x: Array, fps: float, strength: float) -> Array:
     """Second-order Butterworth, forwards and backwards, over (T, ...) samples."""
+    from scipy.signal import butter, sosfiltfilt  # takes longer to load than a take to solve
+
     # Two passes each keep 1 / (1 + (f / cutoff)^4) of the amplitude: together they halve the power earlier.
     cutoff = cutoff_hz(strength) / (math.sqrt(2) - 1) ** 0.25
     if strength <= 0 or cutoff >= 0.45 * fps or len(x) < 2:
@@ -84,6 +85,8 @@ def gaussian(x: Array, fps: float, strength: float) -> Array:
 
 def savitzky_golay(x: Array, fps: float, strength: float) -> Array:
     """A cubic fitted to a window around each sample (Savitzky and Golay, 1964); halves the power where others do."""
+    from scipy.signal import savgol_filter  # takes longer to load than a take to solve
+
     # A cubic over 2 m + 1 samples halves the power at about 0.54 / (m + 0.5) of the rate (found by experiment).
     window = 2 * max(2, round(0.54 * fps / cutoff_hz(strength) - 0.5)) + 1
     window = min(window, len(x) - 1 + len(x) % 2)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from .errors import MotionliftError
-from .rotation import normalize, quat_to_matrix, shortest_arc, svd
+from .rotation import matrix_to_quat, normalize, quat_to_matrix, shortest_arc, svd
 from .skeleton import Bone, Skeleton
 
 Array = NDArray[np.float64]
@@ -21,11 +21,25 @@ Array = NDArray[np.float64]
 SURE_BEND = 0.03
 """A knee this far off the line from hip to ankle, in metres, shows which way it bends as well as its hinge does."""
 
+WEAK_BEND = 0.65
+"""Sine of a bend, up to which a limb that bends against its own hinge is taken to bend backwards."""
+
+FORWARDS = 0.3
+"""At least so much of SURE_BEND is the bend of a limb that seems to bend backwards."""
+
 THICKEST_SOLE = 0.03
 """Part of the standing height that the lowest joint of a foot may lie above the ground."""
 
 HINGE_SECONDS = 0.12
 """Standard deviation of the Gaussian over which a hinge's axis is gathered, seconds."""
+
+
+SURE_FIT = 0.35
+"""From this part of their usual spread across their common line on, joints that are fixed to a bone show well enough
+how it turns about that line."""
+
+FARTHEST_TURN = float(np.radians(100))
+"""Neither chest and pelvis nor head and chest turn farther against each other."""
 
 
 def check_solvable(skeleton: Skeleton) -> None:
@@ -56,10 +70,15 @@ def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: 
     for b, bone in enumerate(skeleton.bones):
         if bone.fit:
             ends = [*bone.fit] if bone.tail in bone.fit else [bone.tail, *bone.fit]
-            out[:, b] = rigid_fit(
+            out[:, b] = steady_fit(
                 np.stack([segment(rest, bone.head, n) for n in ends]),
                 np.stack([segment(joints, bone.head, n) for n in ends], 1),
+                fps,
             )
+    for bone in skeleton.bones:
+        if bone.between:
+            a, c = (names.index(n) for n in bone.between)
+            out[:, c] = _within(out[:, a], out[:, c])
     for b, bone in enumerate(skeleton.bones):
         if bone.fit:
             continue
@@ -85,6 +104,50 @@ def rigid_fit(rest: Array, posed: Array) -> Array:
     return (u * sign) @ vt
 
 
+def steady_fit(rest: Array, posed: Array, fps: float) -> Array:
+    """(T, 3, 3) `rigid_fit`, which neighbouring frames hold where the vectors nearly lie on one line.
+
+    How far bones turn about that line is then chance, and flips: hips that seem to coincide say nothing of which way
+    a pelvis faces. The mean rotation of well seen frames, over ever longer times where these are far, is added to what
+    is fitted, the more the less is seen; across the line the vectors still say all.
+    """
+    covariance = np.swapaxes(posed, -1, -2) @ rest
+    u, s, vt = svd(covariance)
+    sign = np.where(np.linalg.det(u @ vt) < 0, -1.0, 1.0)
+    usual = float(np.linalg.svd(rest.T @ rest, compute_uv=False)[1:].sum())
+    seen = (s[:, 1] + sign * s[:, 2]) / max(usual, 1e-12)
+    turn = np.stack([np.ones_like(sign), np.ones_like(sign), sign], -1)
+    found = (u * turn[:, None]) @ vt
+    lack = np.clip(1 - seen / SURE_FIT, 0, None)
+    if not (lack > 0).any():
+        return found
+    weight = np.clip(seen / SURE_FIT - 0.5, 0, 1)[:, None, None] ** 2
+    usually = np.zeros_like(found)
+    for share, seconds in ((1.0, HINGE_SECONDS), (1e-2, 4 * HINGE_SECONDS), (1e-4, 16 * HINGE_SECONDS)):
+        usually += share * np.asarray(gaussian_filter1d(weight * found, seconds * fps, axis=0, mode="constant"))
+    if not (weight > 0).any():  # a clip in which nothing is ever seen
+        return found
+    u, _, vt = svd(usually)
+    turn[:, 2] = np.linalg.det(u @ vt)
+    usually = (u * turn[:, None]) @ vt
+    u, _, vt = svd(covariance + (lack * SURE_FIT * usual)[:, None, None] * usually)
+    turn[:, 2] = np.linalg.det(u @ vt)
+    return (u * turn[:, None]) @ vt
+
+
+def _within(near: Array, far: Array) -> Array:
+    """The far rotations, turned back to where they are within FARTHEST_TURN of the near ones."""
+    q = matrix_to_quat(np.swapaxes(near, -1, -2) @ far)
+    sine: Array = np.linalg.norm(q[:, 1:], axis=-1)
+    half = np.arctan2(sine, q[:, 0])
+    beyond = half > FARTHEST_TURN / 2
+    if not beyond.any():
+        return far
+    half = np.minimum(half, FARTHEST_TURN / 2)[:, None]
+    limited = quat_to_matrix(np.concatenate([np.cos(half), np.sin(half) * normalize(q[:, 1:])], -1))
+    return np.where(beyond[:, None, None], near @ limited, far)
+
+
 def _half(rotation: Array) -> Array:
     """Half of each rotation: the chordal mean of it and no rotation."""
     u, _, vt = svd(rotation + np.eye(3))
@@ -105,6 +168,10 @@ def _twist_to_hinge(start: Array, bone: Bone, direction: Array, axis: Array, fps
     axis = normalize(axis)
     angle = np.arctan2((np.cross(resting, axis) * along).sum(-1), (resting * axis).sum(-1))
     weight = np.clip(bend - 0.1, 0, None) ** 2
+    # A limb that bends a little the other way for a while has not turned about: it seems to bend backwards.
+    wide = np.asarray(gaussian_filter1d(weight * np.exp(1j * angle), 16 * HINGE_SECONDS * fps, mode="constant"))
+    weak = np.clip((WEAK_BEND - bend) / (WEAK_BEND / 4), 0, 1)
+    weight = weight * (1 - weak * (1 - np.clip(0.2 + np.cos(angle - np.angle(wide)), 0, 1)))
     mean: Array = np.zeros(len(angle))
     for _ in range(3):
         turn = weight * np.exp(1j * angle)
@@ -158,6 +225,7 @@ def bend_limbs(
     their lengths: a squat seen from the front bends its knees again. It moves the way it already lies off the
     line or, where that is nothing, the way its hinge bends. Bones that seem long stay so: a limb whose ends lie
     about as far apart as it can reach then keeps the bend that was seen, instead of snapping straight and back.
+    A limb that seems to bend backwards is straightened.
     With `exact` every limb gets its bones' lengths, for ends that were put where they are.
     """
     out = np.array(joints, np.float64)
@@ -176,8 +244,12 @@ def bend_limbs(
         distance = np.minimum(distance, upper + lower)
         share = (upper**2 - lower**2 + distance**2) / (2 * distance)
         depth = np.sqrt(np.clip(upper**2 - share**2, 0, None))
-        bending = np.cross(along, rotations[:, b] @ np.array(bone.axis))
-        side = seen[0] + SURE_BEND * normalize(bending)
+        bending = normalize(np.cross(along, rotations[:, b] @ np.array(bone.axis)))
+        # Knees and elbows do not bend backwards: what seems to is straightened.
+        ahead = (seen[0] * bending).sum(-1)
+        if not exact:
+            depth = np.maximum(depth + np.minimum(ahead, 0), 0)
+        side = seen[0] + (np.maximum(ahead + SURE_BEND, FORWARDS * SURE_BEND) - ahead)[:, None] * bending
         side = normalize(side - (side * along).sum(-1, keepdims=True) * along)
         out[:, middle] = out[:, above] + share[:, None] * along + depth[:, None] * side
     return out

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from .detect import Detection
 from .errors import MotionliftError
@@ -166,6 +165,8 @@ def _pieces(
     enter the picture makes up a whole small person, and another one in every frame; exchanged sides are no jump), and
     where two fit one another's detections: who is who is then decided by what comes after.
     """
+    from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
+
     pieces: list[_Piece] = []
     alive: list[_Piece] = []
     for now, everything in zip(times, detections, strict=True):
@@ -285,6 +286,8 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     A link costs the squares of how far the body is from where it was heading before the gap and came from after it, of
     how much its shape changed and of how much its size did, each by what is usual over such a gap.
     """
+    from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
+
     count = len(pieces)
     if count < 2:
         return pieces
@@ -297,7 +300,7 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     sizes: Array = np.array([_typical_size(p) for p in pieces])
     for i in range(count):
         gap = first - last[i]
-        near = np.flatnonzero((gap > 0) & (gap <= longest))
+        near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
         if not len(near):
             continue
         before = pieces[i].detections[-1].xy.astype(np.float64)[None]

@@ -173,6 +173,32 @@ def _solve(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     return {"take": str(output), "summary": summarize(solved)}
 
 
+def _strip(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """A row of pictures of a take, for a contact sheet."""
+    from .pictures import write_strip
+    from .take import load_take
+
+    given = _check_fields(job, {"take": str, "output": str}, {})
+    output = _writable(given["output"])
+    report = Progress(send)
+    report("pictures", 0, 1)
+    write_strip(load_take(given["take"]), output)
+    report("pictures", 1, 1)
+    return {"take": None, "summary": {}}
+
+
+def _report(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """A page about a take."""
+    from .report import write_report
+    from .take import load_take
+
+    given = _check_fields(job, {"take": str, "output": str}, {})
+    output = _writable(given["output"])
+    for warning in write_report(load_take(given["take"]), output, progress=Progress(send)):
+        send({"type": "warning", "message": warning})
+    return {"take": None, "summary": {}}
+
+
 def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """Versions, ONNX Runtime's providers, checkpoints, and what is missing, from inside this very process.
 
@@ -226,6 +252,8 @@ def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
 JOBS: dict[str, Callable[[Mapping[str, Any], Send], dict[str, Any]]] = {
     "capture": _capture,
     "solve": _solve,
+    "strip": _strip,
+    "report": _report,
     "doctor": _doctor,
 }
 

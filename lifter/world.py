@@ -85,7 +85,7 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: boo
     floor is only their median: on a path with wrong gravity they then climb or descend.
     """
     frames, p = len(shot.relative), np.asarray(shot.relative, np.float64)
-    rows, targets, weight = _projection_rows(shot, p)
+    rays, place, weight = _sight(shot, p)
     distances: Array = np.linalg.norm(p[shot.valid], axis=-1)
     size = max(float(np.median(distances)) if distances.size else 0.0, 0.1) * 2
     standing = shot.contact & shot.valid[:, None]
@@ -103,10 +103,7 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: boo
         w = weight * trust
         w = w * (4 / np.maximum(w.sum(1), 4))[:, None] / (size * PIXEL_ERROR) ** 2
         system = _System(frames)
-        weighted = w[..., None, None] * rows
-        system.add_frames(
-            (weighted[..., :, None] * rows[..., None, :]).sum((1, 2)), (weighted * targets[..., None]).sum((1, 2))
-        )
+        system.add_frames(*_normal_equations(shot.rotation, rays, place, w))
         system.add_accelerations(*_expected(shot.fps, fall, in_air))
         held = together * grip / (SLIDE / shot.fps) ** 2
         system.add_steps(held.sum(1), -(held[..., None] * steps).sum(1))
@@ -115,9 +112,10 @@ def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: boo
             on_floor = on_floor * 0  # the first path says where the floor is
         pull = -(on_floor * shot.feet[..., 2]).sum(1)
         root, height = system.solve(on_floor.sum(1), pull, height if floor is not None else None)
-        seen = (p + root[:, None]) @ np.swapaxes(shot.rotation, -1, -2) + shot.translation[:, None]
-        miss = np.linalg.norm((rows @ root[:, None, :, None])[..., 0] - targets, axis=-1)
-        trust = np.minimum(1.0, 2 * size * PIXEL_ERROR / np.maximum(miss, 1e-9)) * (seen[..., 2] > 0.05)
+        moved = (shot.rotation @ root[..., None])[:, None, :, 0]
+        depth = place[..., 2] + moved[..., 2]
+        off = [place[..., i] + moved[..., i] - rays[..., i] * depth for i in range(2)]
+        trust = np.minimum(1.0, 2 * size * PIXEL_ERROR / np.maximum(np.hypot(*off), 1e-9)) * (depth > 0.05)
         slid = np.linalg.norm(steps + np.diff(root, axis=0)[:, None], axis=-1) * shot.fps
         grip = np.minimum(1.0, 2 * SLIDE / np.maximum(slid, 1e-9))
         heights = root[:, None, 2] + shot.feet[..., 2]
@@ -135,15 +133,32 @@ def _settled(together: Flags, edge: int) -> Flags:
     return minimum_filter1d(together, 2 * edge + 1, axis=0, mode="nearest") if len(together) else together
 
 
-def _projection_rows(shot: Shot, p: Array) -> tuple[Array, Array, Array]:
-    """(T, J, 2, 3) rows and (T, J, 2) targets of row @ X = target for every seen joint, and (T, J) weights."""
+def _sight(shot: Shot, p: Array) -> tuple[Array, Array, Array]:
+    """(T, J, 2) rays of the seen joints, 0 elsewhere; (T, J, 3) where joints would be in the camera with the root at
+    the origin; and (T, J) weights, 0 for joints that are not seen."""
     rays = pixels_to_rays(shot.keypoints, shot.lens)
     seen = np.isfinite(rays).all(-1) & shot.valid[:, None]
-    rays: Array = np.where(np.isfinite(rays), rays, 0.0)
-    R, t = shot.rotation[:, None], shot.translation[:, None]
-    rows = R[..., :2, :] - rays[..., None] * R[..., 2:, :]
-    targets = -(rows @ p[..., None])[..., 0] - (t[..., :2] - rays * t[..., 2:])
-    return rows, targets, np.where(seen, np.asarray(shot.score, np.float64), 0.0)
+    place = p @ np.swapaxes(shot.rotation, -1, -2) + shot.translation[:, None]
+    return np.where(seen[..., None], rays, 0.0), place, np.where(seen, np.asarray(shot.score, np.float64), 0.0)
+
+
+def _normal_equations(rotation: Array, rays: Array, place: Array, w: Array) -> tuple[Array, Array]:
+    """(T, 3, 3) A^T A and (T, 3) A^T b of the terms w |c_x - x c_z|^2 + w |c_y - y c_z|^2 with c = R X + place.
+
+    In the camera's axes they hold nothing but weighted sums over joints of 1, x, y, x^2 + y^2 and of what is missed
+    with the root at the origin; so 100,000 frames need no rows of their own.
+    """
+    x, y = rays[..., 0], rays[..., 1]
+    miss_x, miss_y = x * place[..., 2] - place[..., 0], y * place[..., 2] - place[..., 1]
+    normal, right = np.zeros((len(w), 3, 3)), np.zeros((len(w), 3))
+    normal[:, 0, 0] = normal[:, 1, 1] = w.sum(1)
+    normal[:, 0, 2] = normal[:, 2, 0] = -(w * x).sum(1)
+    normal[:, 1, 2] = normal[:, 2, 1] = -(w * y).sum(1)
+    normal[:, 2, 2] = (w * (x * x + y * y)).sum(1)
+    right[:, 0], right[:, 1] = (w * miss_x).sum(1), (w * miss_y).sum(1)
+    right[:, 2] = -(w * (x * miss_x + y * miss_y)).sum(1)
+    back = np.swapaxes(rotation, -1, -2)
+    return back @ normal @ rotation, (back @ right[..., None])[..., 0]
 
 
 def _flights(shot: Shot, p: Array) -> tuple[Array, list[tuple[int, int]]]:

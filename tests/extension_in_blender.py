@@ -2,6 +2,7 @@
 
     python extension_in_blender.py ZIP enable                 -> what is left after disabling and uninstalling
     python extension_in_blender.py ZIP capture CLIP TAKE      -> the summary of a take, from an offline environment
+    python extension_in_blender.py ZIP whole CLIP SHOT        -> what is left after the whole way in SHOT, a .blend
 
 The last line of its output is JSON. Neither the repository nor its packages are on the path.
 """
@@ -9,7 +10,9 @@ The last line of its output is JSON. Neither the repository nor its packages are
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 import time
 from importlib import import_module
 from pathlib import Path
@@ -101,6 +104,81 @@ def capture(path: str, clip: str, take: str) -> dict[str, Any]:
     return {"captured": done.summary, "solved": again.summary, "written": written, "left": place.exists()}
 
 
+def whole(path: str, clip: str, shot: str) -> dict[str, Any]:
+    """Capture, retarget, save, reopen, solve again, disable, enable and uninstall, by the operators."""
+    paths = set(sys.path)
+    install(path)
+    bpy.context.preferences.addons[NAME].preferences.cache_megabytes = 0  # nothing of the test's stays in the cache
+    bpy.ops.wm.open_mainfile(filepath=shot)
+    scene = bpy.context.scene
+    bpy.ops.motionlift.open_footage(filepath=clip)
+    bpy.ops.motionlift.capture()
+    (take,) = scene.motionlift.takes
+    seen: dict[str, Any] = {"captured": [take.frames, take.coverage, take.confidence]}
+    hero = next(o for o in scene.objects if o.type == "ARMATURE")
+    bpy.ops.motionlift.retarget(rig=hero.name)
+    bpy.ops.motionlift.retarget(rig=generate_rigify().name)
+    seen["keyed"] = keyed()
+
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=shot)
+    scene = bpy.context.scene
+    seen["keyed after reopening"] = keyed()
+    seen["listed after reopening"] = [t.path for t in scene.motionlift.takes]
+    bpy.ops.motionlift.preview()
+    scene.motionlift.solve.height = 2.0
+    bpy.ops.motionlift.solve()
+    shown = next(o for o in scene.objects if "motionlift_take" in o and o.type == "ARMATURE")
+    seen["preview's shin at 2 m"] = shown.data.bones["l_shin"].length
+    worker = import_module(f"{NAME}.capture.jobs").worker_pid()
+
+    bpy.ops.wm.save_mainfile()
+    addon_utils.disable(NAME, default_set=True)
+    seen["left after disabling"] = registered()
+    seen["worker left after disabling"] = worker is None or Path(f"/proc/{worker}").exists()
+    addon_utils.enable(NAME, default_set=True)
+    seen["listed after enabling"] = [t.path for t in bpy.context.scene.motionlift.takes]
+    bpy.ops.motionlift.solve()  # and it works
+    uninstall()
+    seen["left after uninstalling"] = [
+        *registered(),
+        *(str(p) for p in Path(bpy.utils.user_resource("EXTENSIONS")).rglob("*motionlift*")),
+        *(t.name for t in threading.enumerate() if t.name.startswith("motionlift")),
+        *(n for n in sys.modules if n.startswith(NAME)),
+        *(p for p in sys.path if "motionlift" in p and p not in paths),
+    ]
+    return seen
+
+
+def generate_rigify() -> Any:
+    addon_utils.enable("rigify", default_set=True)
+    bpy.ops.object.armature_basic_human_metarig_add()
+    metarig = bpy.context.object
+    before = set(bpy.data.objects)
+    bpy.ops.pose.rigify_generate()
+    bpy.data.objects.remove(metarig)
+    return next(o for o in bpy.data.objects if o not in before and o.type == "ARMATURE")
+
+
+def keyed() -> dict[str, int]:
+    """Of every armature with an action, how far its hips or torso travel between the scene's ends, in millimetres."""
+    scene = bpy.context.scene
+    out: dict[str, int] = {}
+    for each in scene.objects:
+        if each.type == "ARMATURE" and each.animation_data and each.animation_data.action:
+            places = []
+            for frame in (scene.frame_start, (scene.frame_start + scene.frame_end) // 2, scene.frame_end):
+                scene.frame_set(frame)
+                bone = next(b for b in each.pose.bones if b.name in ("mixamorig:Hips", "torso"))
+                places.append(each.matrix_world @ bone.matrix.translation)
+            out[each.name] = round(1000 * max((a - b).length for a in places for b in places))
+    return out
+
+
+MODES = {"enable": enable, "capture": capture, "whole": whole}
+
 if __name__ == "__main__":
-    result = enable(sys.argv[1]) if sys.argv[2] == "enable" else capture(sys.argv[1], *sys.argv[3:])
+    result = MODES[sys.argv[2]](sys.argv[1], *sys.argv[3:])
     sys.stdout.write("\n" + json.dumps(result) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # with Rigify enabled, the bpy module of Blender 4.2 crashes in Python's tear-down

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import build_addon
+from lifter.detect.models import cache_folder
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "lifter" / "demo" / "demo.mp4"
@@ -98,11 +100,14 @@ class TestZip:
             assert sorted(variants) == sorted(build_addon.variants(target))
 
 
-def in_blender(resources: Path, *arguments: str, network: bool = True) -> Any:
-    """Run extension_in_blender.py, without the network if wished for; what it says at the end."""
+def in_blender(resources: Path, *arguments: str, network: bool = True, python: str = "") -> Any:
+    """Run extension_in_blender.py, without the network if wished for; what it says at the end. python: the worker's."""
+    resources.mkdir(exist_ok=True)
     without = () if network else ("unshare", "--net", "--map-root-user")
     command = [*without, sys.executable, str(Path(__file__).with_name("extension_in_blender.py")), *arguments]
     environment = {"BLENDER_USER_RESOURCES": str(resources), "HOME": str(resources), "PATH": "/usr/bin:/bin"}
+    if python:
+        environment |= {"MOTIONLIFT_PYTHON": python, "MOTIONLIFT_CACHE": str(cache_folder())}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=resources)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -112,6 +117,39 @@ def test_blender_enables_it_again_and_again_and_loses_it_without_a_trace(online:
     pytest.importorskip("bpy", reason="needs the bpy module")
     seen = in_blender(tmp_path, str(online), "enable")
     assert not any(seen.values()), seen
+
+
+@pytest.mark.slow
+def test_the_whole_way_from_the_zip_to_two_rigs_and_to_no_trace(online: Path, tmp_path: Path) -> None:
+    """Install, enable, capture, retarget, save, reopen, solve again, disable, enable, uninstall; all by operators."""
+    bpy = pytest.importorskip("bpy", reason="needs the bpy module")
+    python = os.environ.get("MOTIONLIFT_PYTHON", sys.executable)
+    has = f"import {', '.join(('mediapipe', 'onnxruntime', 'cv2', 'scipy'))}"
+    if subprocess.run([python, "-c", has], capture_output=True).returncode:
+        pytest.skip("needs the lifter's packages: install them, or set MOTIONLIFT_PYTHON to a Python that has them")
+    from .blender_addon.armatures import build_armature
+    from .blender_addon.rigs import build
+
+    build_armature(build("mixamo").rig)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    shutil.copy(DEMO, tmp_path / "dance.mp4")
+    seen = in_blender(
+        tmp_path / "user",
+        str(online),
+        "whole",
+        str(tmp_path / "dance.mp4"),
+        str(tmp_path / "shot.blend"),
+        python=python,
+    )
+    frames, coverage, confidence = seen["captured"]
+    assert frames == 240 and coverage > 0.9 and confidence > 0.5
+    assert len(seen["keyed"]) == 2 and all(moved > 100 for moved in seen["keyed"].values()), seen["keyed"]
+    assert seen["keyed after reopening"] == seen["keyed"]
+    assert seen["listed after reopening"] == seen["listed after enabling"] == ["//shot takes/dance.take.npz"]
+    assert 0.4 < seen["preview's shin at 2 m"] < 0.6
+    assert seen["left after disabling"] == seen["left after uninstalling"] == []
+    assert not seen["worker left after disabling"]
+    assert (tmp_path / "shot takes" / "dance.take.npz").is_file(), "the user's takes stay"
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ loader's processes, filming on the training device.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from training.data.store import Store, draw_clips, load_store
 from training.data.windows import Windows, permuted
 from training.synthetic import film
 
+log = logging.getLogger("training")
 VALIDATION_CLIPS, VALIDATION_BATCHES = 32, 4
 
 
@@ -72,7 +74,7 @@ class FilmedClips(Dataset[list[Motions]]):
         c, d = self.config, self.data
         g = torch.Generator().manual_seed(seed_of(c.seed, step))
         cut = 1
-        if float(torch.rand((), generator=g)) < d.short_share:
+        if float(torch.rand((), generator=g)) < d.short_share and d.frames > 1:
             cut = 2 ** int(torch.randint(1, int(math.log2(d.frames)) + 1, (), generator=g))
         out: list[Motions] = []
         for shard in range(self.rank, c.shards, self.ranks):
@@ -107,6 +109,13 @@ def recording_odds(store: Store, data: MotionData, split: str = "train") -> Tens
     return seconds * keep * torch.tensor([data.source_weights.get(s, 1.0) for s in store.sources])
 
 
+def _warn_of_unknown_sources(data: MotionData, store: Store) -> None:
+    """Weights may be given for more sources than a store has, but hardly on purpose for one that is misspelt."""
+    known = sorted(set(store.sources))
+    for name in sorted(set(data.source_weights) - set(known)):
+        log.warning("data.source_weights: %s has no source %s; its sources are %s", store.path, name, ", ".join(known))
+
+
 class FromStep(Sampler[int]):
     """Numbers of the steps that are still to be done. Its length is that of the whole run, as Lightning counts."""
 
@@ -125,13 +134,17 @@ def make_batches(config: RunConfig) -> MotionBatches | PairBatches:
     batches = MotionBatches(config) if isinstance(config.data, MotionData) else PairBatches(config)
     if isinstance(batches, PairBatches):
         batches.config = resolved(config, len(batches.windows))
-    own = batches.store.skeleton
-    if config.skeleton and load_skeleton(config.skeleton).joint_names != own.joint_names:
+    check_skeleton(config, batches.store)
+    return batches
+
+
+def check_skeleton(config: RunConfig, store: Store) -> None:
+    """Raise MotionliftError for a store of another skeleton than the configuration's, if it names one."""
+    if config.skeleton and load_skeleton(config.skeleton).joint_names != store.skeleton.joint_names:
         raise MotionliftError(
-            f"{config.data.store}: made for skeleton {own.name}, the configuration is for {config.skeleton}",
+            f"{store.path}: made for skeleton {store.skeleton.name}, the configuration is for {config.skeleton}",
             "Prepare the store with the skeleton of the configuration, or --set skeleton=''",
         )
-    return batches
 
 
 def whole_batch(items: Any) -> Any:
@@ -147,6 +160,7 @@ class MotionBatches(lightning.LightningDataModule):
         assert isinstance(config.data, MotionData)
         self.config, self.data = config, config.data
         self.store = load_store(Path(config.data.store)) if store is None else store
+        _warn_of_unknown_sources(config.data, self.store)
         if not recording_odds(self.store, config.data).sum() > 0:
             raise MotionliftError(
                 f"{config.data.store}: no training motion in it",
@@ -160,7 +174,7 @@ class MotionBatches(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[list[Motions]]:
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        _check_shards(self.config.shards, ranks)
+        check_shards(self.config.shards, ranks)
         data = FilmedClips(self.store, self.config, rank, ranks)
         return self._loader(data, FromStep(trainer.global_step if trainer else 0, self.config.steps))
 
@@ -195,11 +209,8 @@ class MotionBatches(lightning.LightningDataModule):
 class PairWindows(Dataset[list[dict[str, Tensor]]]):
     """Item n is this rank's shards of windows of the batch of step n; each pass over them is in an order of its own."""
 
-    def __init__(self, windows: Windows, config: RunConfig, rank: int, ranks: int) -> None:
-        assert isinstance(config.data, PairData)
-        self.windows, self.config, self.rank, self.ranks = windows, config, rank, ranks
-        target = "joints" if config.data.target == "camera" else "image_joints"
-        self.fields = ("keypoints", "scores", "image_size", target)
+    def __init__(self, windows: Windows, fields: Sequence[str], config: RunConfig, rank: int, ranks: int) -> None:
+        self.windows, self.fields, self.config, self.rank, self.ranks = windows, fields, config, rank, ranks
 
     def __getitem__(self, step: int) -> list[dict[str, Tensor]]:
         c, count = self.config, len(self.windows)
@@ -219,19 +230,23 @@ class PairWindows(Dataset[list[dict[str, Tensor]]]):
 
 
 class PairBatches(lightning.LightningDataModule):
-    """Batches of recorded 2D with its 3D, in the published protocols' screen coordinates."""
+    """Batches of recorded 2D with its 3D, in the published protocols' screen coordinates.
 
-    def __init__(self, config: RunConfig, store: Store | None = None) -> None:
+    Without `targets`, of all recorded 2D: joints are zero.
+    """
+
+    def __init__(self, config: RunConfig, store: Store | None = None, *, targets: bool = True) -> None:
         super().__init__()
         assert isinstance(config.data, PairData)
-        self.data = config.data
+        self.data, self.targets = config.data, targets
         self.store = load_store(Path(config.data.store)) if store is None else store
-        target = "joints" if config.data.target == "camera" else "image_joints"
-        clips = self.store.select("keypoints", "image_size", target, split="train")
+        target = ("joints" if config.data.target == "camera" else "image_joints",) if targets else ()
+        self.fields = ("keypoints", "scores", "image_size", *target)
+        clips = self.store.select(*self.fields, split="train")
         if not len(clips):
             raise MotionliftError(
-                f"{config.data.store}: no training recording with keypoints and {target}",
-                "Prepare the dataset that the configuration is of",
+                f"{self.store.path}: no training recording with {', '.join(self.fields)}",
+                "Prepare the dataset that the configuration is of; keypoint files need `size`",
             )
         self.windows = Windows(self.store, clips, frames=config.data.frames, stride=config.data.stride)
         self.config = config
@@ -240,9 +255,9 @@ class PairBatches(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[list[dict[str, Tensor]]]:
         trainer = self.trainer
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        _check_shards(self.config.shards, ranks)
+        check_shards(self.config.shards, ranks)
         steps = FromStep(trainer.global_step if trainer else 0, self.config.steps)
-        data = PairWindows(self.windows, self.config, rank, ranks)
+        data = PairWindows(self.windows, self.fields, self.config, rank, ranks)
         return DataLoader(data, None, sampler=steps, num_workers=self.config.workers, collate_fn=whole_batch)
 
     def on_after_batch_transfer(self, batch: list[dict[str, Tensor]], dataloader_idx: int) -> Example:
@@ -257,7 +272,9 @@ class PairBatches(lightning.LightningDataModule):
         x = torch.where(missing, 0.0, x)
         if self.data.confidence:
             x = torch.cat([x, arrays["scores"][..., None]], -1)
-        if self.data.target == "camera":
+        if not self.targets:
+            y = x.new_zeros(*x.shape[:-1], 3)
+        elif self.data.target == "camera":
             y = arrays["joints"]
         else:
             image = arrays["image_joints"]
@@ -288,7 +305,8 @@ def resolved(config: RunConfig, windows: int) -> RunConfig:
     )
 
 
-def _check_shards(shards: int, ranks: int) -> None:
+def check_shards(shards: int, ranks: int) -> None:
+    """Raise MotionliftError if processes cannot share the parts of a batch equally."""
     if shards % ranks:
         raise MotionliftError(f"{ranks} processes cannot share {shards} shards of a batch", f"--set shards={ranks}")
 

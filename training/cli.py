@@ -29,23 +29,31 @@ PROTOCOLS = ("open", "h36m", "3dhp", "3dhp-cross", "humaneva")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
-    prepare.add_arguments(commands.add_parser("prepare"))
-    for name in ("pretrain", "fit"):
-        sub = commands.add_parser(name)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+    prepare.add_arguments(command("prepare", "turn source files into one store (docs/training-data.md)"))
+    stages = {
+        "pretrain": "a configuration's first stage, on 2D alone",
+        "fit": "train a configuration's network to lift; a killed run goes on by the same command",
+    }
+    for name, text in stages.items():
+        sub = command(name, text)
         sub.add_argument("config", help="a name in training/configs, or the path of a YAML file")
         sub.add_argument("--out", type=Path, help="folder of the run; runs/NAME without it")
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as network.size=xs")
-    three = commands.add_parser("export")
+    three = command("export", "a run as ONNX and safetensors, with all that is needed to use it")
     three.add_argument("run", type=Path, help="folder of a run of `fit`")
-    four = commands.add_parser("evaluate")
+    four = command("evaluate", "errors of a checkpoint under a named protocol, as Markdown and JSON")
     four.add_argument("checkpoint", help="name of a shipped checkpoint or path of an .onnx file")
-    four.add_argument("--store", type=Path, default=CORPUS)
-    four.add_argument("--protocol", choices=PROTOCOLS, default="open")
+    four.add_argument("--store", type=Path, default=CORPUS, help=f"prepared store ({CORPUS})")
+    four.add_argument("--protocol", choices=PROTOCOLS, default="open", help="see docs/training.md (open)")
     four.add_argument("--keypoints", default="CPN", help="what 2D the store was made with, for the tables")
     four.add_argument("--frames", type=int, default=81, help="open: frames of a piece")
     four.add_argument("--layout", help="open: 2D layout that is seen, such as mediapipe33; the scored joints without")
     four.add_argument("--json", type=Path, help="write the tables there, too")
-    five = commands.add_parser("describe")
+    five = command("describe", "parameters and multiply-accumulates of the networks")
     five.add_argument("net", nargs="?", choices=net_names(), help="all networks without it")
     five.add_argument("--size", help="one size instead of all")
     five.add_argument("--skeleton", default="h36m", help="a name or a TOML file; references are of h36m's 17 joints")

@@ -19,6 +19,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 import yaml
 
 from lifter.errors import MotionliftError
+from lifter.nets import net_names, net_sizes
 from training.losses import LossWeights
 from training.pretrain import PretrainConfig
 
@@ -63,6 +64,11 @@ class MotionData:
     layout: str = ""
     source_weights: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _at_least("data", self, frames=1)
+        if not self.fps > 0:
+            raise MotionliftError(f"data.fps is {self.fps:g}", "Give a number above 0")
+
 
 @dataclass(frozen=True)
 class PairData:
@@ -83,6 +89,9 @@ class PairData:
     frames: int = 243
     stride: int = 81
     flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        _at_least("data", self, frames=1, stride=1)
 
 
 @dataclass(frozen=True)
@@ -112,13 +121,22 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A first stage on 2D alone (`motionlift-train pretrain`); its optimiser is cosine with 5 % warm-up."""
+    """A first stage on 2D alone (`motionlift-train pretrain`); its optimiser is cosine with 5 % warm-up.
+
+    Attributes:
+        store: a store whose keypoints it learns from (training/data/keypoint_files.py). If it is empty, it learns from
+            `data`: filmed motion, or all keypoints of the training recordings, with 3D or without.
+    """
 
     steps: int
+    store: str = ""
     learning_rate: float = 5e-4
     weight_decay: float = 0.05
     batch: int = 16
     masks: PretrainConfig = field(default_factory=PretrainConfig)
+
+    def __post_init__(self) -> None:
+        _at_least("pretraining", self, steps=1, batch=1)
 
 
 @dataclass(frozen=True)
@@ -159,9 +177,9 @@ class RunConfig:
     start: str = ""
 
     def __post_init__(self) -> None:
-        for name, low in {"steps": 1, "batch": 1, "shards": 1, "save_every": 1, "log_every": 1}.items():
-            if getattr(self, name) < low:
-                raise MotionliftError(f"{name} is {getattr(self, name)}", f"Give at least {low}")
+        _at_least("", self, steps=1, batch=1, shards=1, save_every=1, log_every=1, epochs=0, workers=0, threads=0)
+        if not 0 <= self.ema < 1:
+            raise MotionliftError(f"ema is {self.ema:g}", "Give 0 or more, below 1")
         o = self.optimiser
         if o.schedule == "exponential" and o.decay_steps < 1 and not self.epochs:
             raise MotionliftError("optimiser.decay_steps is not given", "Say after how many steps the rate decays")
@@ -171,6 +189,13 @@ class RunConfig:
             raise MotionliftError(
                 f"A batch of {self.batch} has no {self.shards} equal shards", "Let shards divide batch"
             )
+
+
+def _at_least(where: str, value: object, **limits: int) -> None:
+    for name, low in limits.items():
+        if getattr(value, name) < low:
+            what = f"{where}.{name}" if where else name
+            raise MotionliftError(f"{what} is {getattr(value, name)}", f"Give at least {low}")
 
 
 def config_names() -> tuple[str, ...]:
@@ -198,7 +223,28 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
             _put(data, key.split("."), yaml.safe_load(value))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise MotionliftError(f"{path}: cannot be read as YAML ({error})", "Check the file") from error
-    return cast(RunConfig, read(RunConfig, data, path.name))
+    config = cast(RunConfig, read(RunConfig, data, path.name))
+    return dataclasses.replace(config, network=_checked_network(config.network, f"{path.name}: network"))
+
+
+def _checked_network(network: NetworkConfig, where: str) -> NetworkConfig:
+    """The network with its options as values of their types."""
+    if network.name not in net_names():
+        near = _nearest(network.name, net_names())
+        raise MotionliftError(f"{where}.name: {network.name!r}", f"{near}Use one of {', '.join(net_names())}")
+    sizes = net_sizes(network.name)
+    if network.size not in sizes:
+        near = _nearest(network.size, tuple(sizes))
+        raise MotionliftError(f"{where}.size: {network.size!r}", f"{near}{network.name} has {', '.join(sizes)}")
+    hints = typing.get_type_hints(type(sizes[network.size]))
+    known = [k for k in hints if k not in ("joints", "contacts")]  # these are the skeleton's
+    options: dict[str, Any] = {}
+    for key, value in network.options.items():
+        if key not in known:
+            near = _nearest(key, known)
+            raise MotionliftError(f"{where}.options: unknown key {key!r}", f"{near}Known keys: {', '.join(known)}")
+        options[key] = read(hints[key], value, f"{where}.options.{key}")
+    return dataclasses.replace(network, options=options)
 
 
 def _put(data: Any, keys: list[str], value: Any) -> None:

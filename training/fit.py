@@ -31,6 +31,7 @@ from training.config import PairData, RunConfig, to_dict
 from training.data.recording import contact_points
 from training.module import Lifting, PretrainingModule
 from training.pretrain import load_encoder
+from training.pretraining_batches import make_pretraining_batches
 
 log = logging.getLogger("training")
 LAST = "last.ckpt"
@@ -71,7 +72,7 @@ class LastStep(Callback):
         self.path = path
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path, weights_only=False)
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         trainer.logger.experiment.flush()  # a kill shall not take the log of what is saved with it
@@ -98,10 +99,18 @@ class Lines(Callback):
 def new_net(config: RunConfig, skeleton: Skeleton) -> nn.Module:
     """The configuration's network with fresh weights, which depend on its seed alone."""
     torch.manual_seed(config.seed)
-    n = config.network
+    n, graph = config.network, skeleton_graph(skeleton)
     if isinstance(config.data, PairData):
-        return build_screen(n.name, n.size, skeleton_graph(skeleton), 2 + config.data.confidence, **n.options)
-    return build_follower(n.name, n.size, skeleton_graph(skeleton), len(contact_points(skeleton)), **n.options)
+        net = build_screen(n.name, n.size, graph, 2 + config.data.confidence, **n.options)
+    else:
+        net = build_follower(n.name, n.size, graph, len(contact_points(skeleton)), **n.options)
+    window = getattr(net, "window", None)
+    if window and config.data.frames > window:
+        raise MotionliftError(
+            f"data.frames is {config.data.frames}, {n.name} {n.size} takes {window} at most",
+            f"--set data.frames={window}, or a larger network.options.window",
+        )
+    return net
 
 
 def fit(config: RunConfig, out: Path) -> Lifting:
@@ -132,7 +141,7 @@ def pretrain(config: RunConfig, out: Path) -> PretrainingModule:
     if stage is None:
         raise MotionliftError("This configuration has no pre-training", "Add `pretraining:` with its steps, or use fit")
     config = replace(config, steps=stage.steps, epochs=0, batch=stage.batch, validate_every=0)
-    data = make_batches(config)
+    data = make_pretraining_batches(config)
     module = PretrainingModule(new_net(config, data.skeleton), config)
     _run(module, data, config, out / "pretraining", stage.steps, [])
     return module
@@ -152,6 +161,8 @@ def _start_pretrained(net: nn.Module, path: Path) -> None:
 def _start_from(net: nn.Module, path: Path) -> None:
     from safetensors.torch import load_file
 
+    if not path.is_file():
+        raise MotionliftError(f"{path}: no such file to start from", "Give the .safetensors file of an export")
     try:
         state = load_file(path)
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
@@ -182,7 +193,8 @@ def _run(
         auto_insert_metric_name=False,
     )
     shown = TQDMProgressBar() if sys.stderr.isatty() else Lines(config.log_every)
-    for text in ("workers", "resuming from a checkpoint", "exists and is not empty", "treespec", "val_dataloader"):
+    quiet = ("workers", "resuming from a checkpoint", "exists and is not empty", "treespec", "val_dataloader")
+    for text in (*quiet, "smaller than the logging interval", "in eval mode at the start"):
         warnings.filterwarnings("ignore", f".*{text}.*", module="lightning")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -112,8 +112,10 @@ class PretrainingModule(lightning.LightningModule):
         self.log_dict({f"pretrain/{k.replace(' ', '_')}": v for k, v in log.items()}, prog_bar=True)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.pretraining.update_teacher(self.global_step / self.stage.steps)
+    def optimizer_step(self, *args: Any, **options: Any) -> None:
+        # Here and not at the end of the batch, where what is saved would have the teacher of the step before.
+        super().optimizer_step(*args, **options)
+        self.pretraining.update_teacher((self.global_step + 1) / self.stage.steps)
 
     def configure_optimizers(self) -> Any:
         s = self.stage

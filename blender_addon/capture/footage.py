@@ -12,7 +12,6 @@ from ..errors import UserError
 from ..properties import focal_to_fov
 from .camera_solve import solved_focal, solved_path
 
-MOVIES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".ogv", ".mxf")
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".exr", ".webp", ".tga", ".dpx")
 
 
@@ -106,14 +105,3 @@ def _as_worker_reads(clip: Any, path: Path) -> str:
     if not digits:
         return str(path.parent)
     return str(path.with_name(f"{stem}%0{digits}d{path.suffix}"))
-
-
-def movies_in(folder: Path) -> list[Path]:
-    """Video files in a folder, by name. Raises UserError where there are none."""
-    try:
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in MOVIES and p.is_file())
-    except OSError as error:
-        raise UserError(f"{folder}: the folder cannot be read", "Choose another one", error.strerror or "") from error
-    if not found:
-        raise UserError(f"{folder}: there is no video file in this folder", "Choose a folder with videos")
-    return found

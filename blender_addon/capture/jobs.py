@@ -92,14 +92,19 @@ def environment_folder() -> Path:
     return user_folder("") / "environment"
 
 
+def own_python() -> str:
+    """The Python that is used in place of the environment; empty where there is none."""
+    return os.environ.get(PYTHON, "")
+
+
 _state: tuple[float, State | None] = (0.0, None)
 
 
 def environment_state() -> State:
     """Whether the worker can be started; looked up every other second, as panels ask at every redraw."""
     global _state
-    if os.environ.get(PYTHON):
-        return State(True, True, f"Uses {os.environ[PYTHON]}, as {PYTHON} says")
+    if python := own_python():
+        return State(True, True, f"Uses {python}, as {PYTHON} says")
     looked, state = _state
     if state is None or time.monotonic() - looked > STATE_SECONDS:
         state = read_state(environment_folder())
@@ -184,10 +189,24 @@ def _end(task: Task, message: Ending) -> None:
         _state = (0.0, None)
     if isinstance(message, Failed):
         notices.show(task.section, notices.of_failure(message))
+    elif isinstance(message, Cancelled):
+        notices.show(task.section, Notice("INFO", f"{task.title} was cancelled"))
     try:
         task.finish(task, message)
     except notices.ERRORS as error:
         notices.show(task.section, notices.of_error(error))
+    if news := notices.shown(task.section):
+        _tell(news[-1])
+
+
+def _tell(notice: Notice) -> None:
+    """In the status bar, as what ends by the timer has no operator that could report it."""
+    window = None if bpy.app.background else next(iter(bpy.context.window_manager.windows), None)
+    if window is not None:
+        with bpy.context.temp_override(window=window):
+            # An error would open a window over whatever the user does by now.
+            kind = "WARNING" if notice.kind == "ERROR" else notice.kind
+            bpy.ops.motionlift.tell("INVOKE_DEFAULT", kind=kind, text=notice.text)
 
 
 def stop(why: str = "", queue: QueueName = "worker") -> None:
@@ -218,14 +237,16 @@ def worker_pid() -> int | None:
     return worker.pid if worker and worker.alive else None
 
 
-def _start_worker() -> Worker:
+def worker_start() -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command that starts a worker, and variables for it."""
     folder = environment_folder()
-    own = os.environ.get(PYTHON)
-    if own:
-        command, variables = (own, "-m", "lifter.worker"), {"PYTHONPATH": str(lifter_sources())}
-    else:
-        command, variables = worker_command(sys.executable, folder), worker_variables(folder)
-    return Worker(command, variables, user_folder("reports"))
+    if own := own_python():
+        return (own, "-m", "lifter.worker"), {"PYTHONPATH": str(lifter_sources())}
+    return worker_command(sys.executable, folder), worker_variables(folder)
+
+
+def _start_worker() -> Worker:
+    return Worker(*worker_start(), user_folder("reports"))
 
 
 def _start_setup() -> Worker:

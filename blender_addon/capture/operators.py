@@ -142,6 +142,8 @@ def capture_options(settings: Any) -> dict[str, Any]:
         options["detector_options"]["people"] = settings.people
     if "device" in solve_settings.offered()["capture"]:
         options["device"] = preferences().device
+    if "keep_megabytes" in solve_settings.offered()["capture"]:
+        options["keep_megabytes"] = preferences().cache_megabytes
     return options
 
 
@@ -239,7 +241,7 @@ class AskCancel(bpy.types.Operator):
         return bool(jobs.tasks()) and not (screen and screen.is_animation_playing)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        return context.window_manager.invoke_confirm(self, event)
+        return context.window_manager.invoke_confirm(self, event, confirm_text="Stop")
 
     def execute(self, _context: Any) -> set[str]:
         jobs.cancel_all()

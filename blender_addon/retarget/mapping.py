@@ -16,7 +16,7 @@ import numpy as np
 
 from . import names, presets, structure
 from .rig import Array, RigError, RigSpec
-from .slots import CORE, EXPECTED, REQUIRED, SIDES, SLOTS, Mapping
+from .slots import CORE, EXPECTED, FINGERS, REQUIRED, SIDES, SLOTS, Mapping
 
 __all__ = ["Mapping", "describe", "find_mapping", "load_mapping", "save_mapping", "unmapped"]
 
@@ -31,9 +31,8 @@ def find_mapping(rig: RigSpec, preset: str | None = None) -> Mapping:
     if preset is not None:
         return _by_preset(rig, preset)
     structure.check_single(rig)
-    match = presets.match(rig)
-    by_preset = None if match is None else _from_match(rig, match)
-    by_names = None if by_preset is not None and _complete(by_preset) else names.find_by_names(rig)
+    match, by_names = presets.match(rig), names.find_by_names(rig)
+    by_preset = None if match is None else _filled_up(_from_match(match), by_names if match.preset.hierarchy else None)
     named = [m for m in (by_preset, by_names) if m is not None]
     for found in named:
         _refuse_animals(rig, found)
@@ -77,9 +76,23 @@ def _cosine(a: Array, b: Array) -> float:
     return float(a @ b) / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-12)
 
 
-def _from_match(rig: RigSpec, match: presets.Match) -> Mapping:
-    found = Mapping(match.bones, dict.fromkeys(match.bones, 1.0), f"preset {match.preset.name}")
-    return with_notes(found)
+def _from_match(match: presets.Match) -> Mapping:
+    return Mapping(match.bones, dict.fromkeys(match.bones, 1.0), f"preset {match.preset.name}")
+
+
+def _filled_up(mapping: Mapping, other: Mapping | None) -> Mapping:
+    """What a preset leaves open filled by names: the rig may have other bones than its family."""
+    if other is None:
+        return mapping
+    used = {b for bones in mapping.bones.values() for b in bones}
+    more = {s: bones for s, bones in other.bones.items() if s not in mapping.bones and not used & set(bones)}
+    for side in SIDES:
+        fingers = [s for s in more if s[:2] == f"{side}_" and s[2:] in FINGERS]
+        # Fewer are no hand: single bones stand for several fingers.
+        more = {s: bones for s, bones in more.items() if s not in fingers or len(fingers) >= 3}
+    found_by = f"{mapping.found_by} and names" if more else mapping.found_by
+    confidence = mapping.confidence | {slot: other.confidence[slot] for slot in more}
+    return Mapping(mapping.bones | more, confidence, found_by, mapping.notes)
 
 
 def _by_preset(rig: RigSpec, name: str) -> Mapping:
@@ -93,7 +106,7 @@ def _by_preset(rig: RigSpec, name: str) -> Mapping:
             f'The preset "{name}" and the rig "{rig.name}" have no bones in common. '
             "Choose another preset, or none to have the rig recognised."
         )
-    return _from_match(rig, match)
+    return with_notes(_from_match(match))
 
 
 def with_notes(mapping: Mapping) -> Mapping:

@@ -61,10 +61,10 @@ def _limb(rig: RigSpec, words: list[Word], side: str, order: tuple[str, ...]) ->
     }
     best: Found = {}
     best_score: tuple[int, int, int] = (0, 0, 0)
-    # A twist bone at the end of a chain is a leaf beside it.
-    for tip in (i for i in usable if not words[i].twist):
+    # A twist bone at the end of a chain is a leaf beside it. Of toes that are alike the first by name is the big one.
+    for tip in sorted((i for i in usable if not words[i].twist), key=lambda i: rig.names[i]):
         chain = [i for i in (tip, *rig.ancestors(tip)) if i in usable][::-1]
-        parts = _in_order([usable[i] for i in chain], order)
+        parts = _in_order([words[i] for i in chain], order)
         if parts is None:
             continue
         out: Found = {}
@@ -79,12 +79,16 @@ def _limb(rig: RigSpec, words: list[Word], side: str, order: tuple[str, ...]) ->
     return best
 
 
-def _in_order(options: list[tuple[str, ...]], order: tuple[str, ...]) -> tuple[str, ...] | None:
+def _in_order(words: list[Word], order: tuple[str, ...]) -> tuple[str, ...] | None:
     """One part for each bone, never going back towards the trunk, with as many different parts as can be."""
     rank = {p: i for i, p in enumerate(order)}
     best: tuple[str, ...] | None = None
     best_merit = (-1, 0, 0)
-    for choice in product(*(tuple(p for p in o if p in rank) for o in options[:12])):
+    # A twist bone in the chain goes on with the part before it.
+    twists = [i for i, word in enumerate(words[:12]) if word.twist and i]
+    for choice in product(*(tuple(p for p in w.parts if p in rank) for w in words[:12])):
+        if any(choice[i] != choice[i - 1] for i in twists):
+            continue
         # "between" may stand anywhere (a metatarsal lies between foot and toe).
         ranks = [rank[p] for p in choice if p != "between"]
         # Of choices with as many parts, the one with most bones that belong together: a shoulder above an elbow is an

@@ -118,13 +118,23 @@ def chains_hold(rig: RigSpec, m: Match) -> bool:
     """The names alone may deceive: each limb's bones must hang on one another, legs on the pelvis, arms further up."""
     if not m.preset.hierarchy:
         return True
-    slot_of = {rig.index(b): slot for slot in ("pelvis", "spine", "neck", "head") for b in m.bones.get(slot, ())}
+    slot_of = {rig.index(b): slot for slot in ("pelvis", "spine", "neck") for b in m.bones.get(slot, ())}
     for side in SIDES:
         for parts in (("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot")):
             chain = [rig.index(b) for part in parts for b in m.bones.get(f"{side}_{part}", ())]
             if any(a not in rig.ancestors(b) for a, b in pairwise(chain)):
                 return False
-            carrier = next((slot_of[a] for a in rig.ancestors(chain[0]) if a in slot_of), None) if chain else None
-            if carrier is not None and (carrier == "pelvis") != (parts[0] == "thigh"):
-                return False
+            if chain:
+                carrier = next((slot_of[a] for a in rig.ancestors(chain[0]) if a in slot_of), "")
+                if not _may_carry(carrier, parts[0], "spine" in m.bones):
+                    return False
     return True
+
+
+def _may_carry(carrier: str, part: str, spine_known: bool) -> bool:
+    """Whether a limb may hang on this part of the trunk; "" is none of the known, as where exports kept only some."""
+    if not carrier:
+        return spine_known
+    if part == "thigh":
+        return carrier == "pelvis"
+    return carrier != "pelvis" or not spine_known

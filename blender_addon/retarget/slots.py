@@ -11,16 +11,9 @@ TWISTED = ("upper_arm", "forearm", "thigh", "shin")
 """Parts that may have twist bones beside them: leaves that carry a share of the twist (slot `l_forearm_twist`).
 Twist bones that lie in the chain itself, one behind the other, are further bones of the part's own slot."""
 
-SLOTS = (
-    "root",
-    "pelvis",
-    "spine",
-    "neck",
-    "head",
-    *(f"{s}_{p}" for s in SIDES for p in LIMB_PARTS),
-    *(f"{s}_{f}" for s in SIDES for f in FINGERS),
-    *(f"{s}_{p}_twist" for s in SIDES for p in TWISTED),
-)
+BODY = ("root", "pelvis", "spine", "neck", "head", *(f"{s}_{p}" for s in SIDES for p in LIMB_PARTS))
+
+SLOTS = (*BODY, *(f"{s}_{f}" for s in SIDES for f in FINGERS), *(f"{s}_{p}_twist" for s in SIDES for p in TWISTED))
 """`root` lies on the floor and carries the character; `pelvis` carries legs and spine; `spine` is all bones above the
 pelvis up to the chest that carries arms and neck; `neck` all below the head. A finger's bones begin at its knuckle
 (the thumb's at the wrist); metacarpals are left out."""

@@ -28,7 +28,7 @@ class TakeList(bpy.types.UIList):
 
 
 class SlotList(bpy.types.UIList):
-    """Parts of the body, each with a bone; type to search"""
+    """Parts of the body, each with its bone, without the file's prefix; the chosen one is edited below the list"""
 
     bl_idname = "MOTIONLIFT_UL_slots"
 
@@ -38,15 +38,12 @@ class SlotList(bpy.types.UIList):
         from ..retarget.blender.operator import target_rig
 
         rig = target_rig(context)
-        split = layout.split(factor=0.42)
+        wrong = bool(item.bone) and rig is not None and item.bone not in rig.data.bones
+        split = layout.split(factor=0.5)
         split.label(text=item.name)
-        if rig is None:
-            split.label(text=item.bone)
-        else:
-            wrong = bool(item.bone) and item.bone not in rig.data.bones
-            row = split.row()
-            row.alert = wrong
-            row.prop_search(item, "bone", rig.data, "bones", text="", icon="ERROR" if wrong else "BONE_DATA")
+        right = split.row()
+        right.alert = wrong
+        right.label(text=item.bone.rpartition(":")[2], icon="ERROR" if wrong else "NONE")
 
     def filter_items(self, context: Any, data: Any, propname: str) -> tuple[list[int], list[int]]:
         rows = getattr(data, propname)

@@ -58,7 +58,7 @@ def draw_capture(layout: Any, context: Any) -> None:
         draw_text(
             box, "Capturing needs packages of its own. Set Up shows which, and asks.", characters(context), "INFO"
         )
-        draw_environment(box, full=False)
+        draw_environment(box, context, full=False)
         draw_notices(box, context, "setup")
     column = layout.column()
     column.prop(settings.solve, "height", text="Actor Height")
@@ -146,6 +146,8 @@ def draw_retarget(layout: Any, context: Any) -> None:
         plain = layout.column()
         plain.use_property_split = False
         plain.template_list("MOTIONLIFT_UL_slots", "", settings, "rows", settings, "row", rows=8)
+        if rig is not None and 0 <= settings.row < len(settings.rows):
+            plain.prop_search(settings.rows[settings.row], "bone", rig.data, "bones", text="", icon="BONE_DATA")
         plain.prop(settings, "details")
     row = layout.row(align=True)
     row.operator("motionlift.find_mapping", text="Find Again" if settings.mapping == "list" else "Edit Bones")
@@ -203,7 +205,7 @@ def draw_export(layout: Any, context: Any) -> None:
     settings = context.scene.motionlift.export
     layout.prop(settings, "format")
     if settings.format in (".fbx", ".glb"):
-        layout.prop(settings, "deform_only")
+        layout.column(heading="Bones").prop(settings, "deform_only")
     row = layout.row()
     row.scale_y = 1.5
     row.operator("motionlift.export", icon="EXPORT")

@@ -13,11 +13,13 @@ from ..worker.messages import Progress
 
 ICONS = {"ERROR": "ERROR", "WARNING": "INFO", "INFO": "CHECKMARK"}
 STAGES = {
+    "start": "Starting",
     "fetch": "Fetching models",
     "download": "Downloading",
     "unpack": "Unpacking",
     "check": "Trying it",
     "detect": "Finding people",
+    "lens": "Estimating the lens",
     "lift": "Lifting into 3D",
     "solve": "Solving",
     "save": "Writing the take",
@@ -112,10 +114,8 @@ def duration(seconds: float) -> str:
     )
 
 
-def draw_environment(layout: Any, *, full: bool) -> None:
+def draw_environment(layout: Any, context: Any, *, full: bool) -> None:
     """Whether captures can run, and the buttons that see to it; `full`: with repair and removal."""
-    from ..setup import device_text
-
     state = jobs.environment_state()
     if jobs.tasks("setup"):
         draw_progress(layout, "setup")
@@ -126,11 +126,19 @@ def draw_environment(layout: Any, *, full: bool) -> None:
         return
     if full:
         layout.label(text=state.text, icon="CHECKMARK" if state.current else "INFO")
-        layout.label(text=device_text(), icon="BLANK1")
-        row = layout.row(align=True)
-        row.operator("motionlift.check_setup", icon="VIEWZOOM")
-        row.operator("motionlift.set_up", text="Repair", icon="FILE_REFRESH")
-        row.operator("motionlift.remove_setup", icon="TRASH")
+        if not jobs.own_python():
+            _draw_care(layout, context)
+
+
+def _draw_care(layout: Any, context: Any) -> None:
+    """What the environment was made for, and the buttons that look after it."""
+    from ..setup import device_text
+
+    draw_text(layout, device_text(), characters(context), "BLANK1")
+    row = layout.row(align=True)
+    row.operator("motionlift.check_setup", icon="VIEWZOOM")
+    row.operator("motionlift.set_up", text="Repair", icon="FILE_REFRESH")
+    row.operator("motionlift.remove_setup", icon="TRASH")
 
 
 class Dismiss(bpy.types.Operator):
@@ -147,4 +155,30 @@ class Dismiss(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (Dismiss,)
+class Tell(bpy.types.Operator):
+    """Show a message in the status bar"""
+
+    bl_idname = "motionlift.tell"
+    bl_label = "Message"
+    bl_options = {"INTERNAL"}
+
+    kind: bpy.props.StringProperty(
+        default="INFO", options={"HIDDEN", "SKIP_SAVE"}, description="ERROR, WARNING or INFO"
+    )
+    text: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The message")
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        # What is reported to a script that calls an operator is not shown: wait for an event of the window's own.
+        self._timer = context.window_manager.event_timer_add(0.01, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: Any, event: Any) -> set[str]:
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        context.window_manager.event_timer_remove(self._timer)
+        self.report({self.kind}, self.text)
+        return {"FINISHED", "PASS_THROUGH"}
+
+
+CLASSES = (Dismiss, Tell)

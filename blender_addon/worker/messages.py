@@ -18,7 +18,7 @@ class Job:
     """Something for the worker to do; make it with one of the functions below.
 
     Attributes:
-        kind: "capture", "solve" or "doctor".
+        kind: "capture", "solve", "strip", "report" or "doctor".
         fields: what else the job says, as JSON can.
         id: of no other job of this process; its messages carry it.
     """

@@ -163,6 +163,7 @@ class RtmDetector:
         self._count = len(layout_keypoints(networks.layout))
         self._pose: Any = None
         self._finder: Any = None
+        self._pose: Any = None
         self._boxes: list[Box] = []
         colours = {"mean": networks.mean, "std": networks.deviation}
         if networks.kind == "all":
@@ -272,6 +273,12 @@ class RtmDetector:
 
 def _sure(detection: Detection) -> NDArray[np.float32]:
     return detection.xy[detection.score > SURE]
+
+
+def _extent(detection: Detection) -> float:
+    """For sorting: the largest body first."""
+    sure = _sure(detection)
+    return -float(np.prod(np.ptp(sure, axis=0))) if len(sure) else 0.0
 
 
 def _box(detection: Detection) -> Box | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lifter.errors import MotionliftError
 from lifter.nets.graph import SkeletonGraph
 
 
@@ -68,6 +69,8 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
+        if heads < 1 or channels % heads:
+            raise MotionliftError(f"{channels} channels have no {heads} equal heads", "Let heads divide channels")
         self.heads = heads
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)

@@ -60,6 +60,7 @@ def scene(installed: None) -> Any:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     enable()
     module("notices").clear()
+    module("preferences").preferences().cache_megabytes = 0
     return bpy.context.scene
 
 

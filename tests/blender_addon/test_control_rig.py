@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
+from blender_addon.animate import animate_rig
+from blender_addon.files import open_rig
 from blender_addon.retarget.blender.apply import KeySettings, put_on_rig
 from blender_addon.retarget.controls import wanted_matrices
+from blender_addon.retarget.mapping import Mapping, save_mapping
 from blender_addon.retarget.rig import Array, RigError
 from blender_addon.retarget.rotations import about, angle_between, from_matrix, multiply, rotate, slerp, unit
 from blender_addon.retarget.solve import RetargetSettings
@@ -20,6 +23,7 @@ from blender_addon.take_file import TakeFile
 
 from .armatures import make_motion, performer, posed
 from .make_take import body as skeleton
+from .make_take import write_take
 from .rigify import NAME, generate, open_generated
 from .rigs import Built, build, vary
 from .test_feet import demo
@@ -386,3 +390,133 @@ def test_held_feet_are_where_they_are_locked(stretched: Path, limbs: str) -> Non
                 off.append(np.linalg.norm(place - wanted[frame, report.rig.index(f"ORG-{part}.{side}"), :3, 3]) * on)
     print(f"{limbs}: held feet off by {1000 * max(off):.2f} mm")
     assert max(off) < 0.002
+
+
+def test_straight_legs_do_not_flip(basic: Path) -> None:
+    """A knee that straightens wholly and bends again, keyed as IK: no half frame turns more than the motion's 5.4°."""
+    armature = open_generated(basic)
+    rest = {j["name"]: np.array(j["rest"], float) for j in skeleton()["joints"]}
+    frames = 61
+    t = np.linspace(0, 2 * np.pi, frames)
+    across = np.broadcast_to([1.0, 0, 0], (frames, 3))
+    turns = {b["name"]: np.tile([1.0, 0, 0, 0], (frames, 1)) for b in skeleton()["bones"]}
+    for side in "lr":
+        turns[f"{side}_thigh"] = about(across, -0.6 * np.sin(t))
+        turns[f"{side}_shin"] = multiply(turns[f"{side}_thigh"], about(across, 1.2 * np.sin(t) ** 2))
+    take = make_motion(rest, turns, np.tile([0, 0, 0.95], (frames, 1)))
+    put_on_rig(take, armature, settings=replace(FREE, limbs="ik"))
+    names = [b.name for b in armature.pose.bones if b.bone.use_deform]
+    shown = in_the_scene(armature, tuple(np.arange(1, 61, 0.5)))[..., :3, :3]
+    for name in ("DEF-thigh.L", "DEF-shin.L", "DEF-thigh.R", "DEF-shin.R"):
+        legs = from_matrix(shown[:, names.index(name)])
+        assert np.degrees(angle_between(legs[1:], legs[:-1])).max() < 7, name
+
+
+# Rigs that somebody has changed
+
+
+def change_bones(armature: Any, change: Any) -> None:
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    change(armature.data.edit_bones)
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def test_a_limb_without_ik_is_keyed_as_fk(basic: Path) -> None:
+    armature = open_generated(basic)
+    change_bones(armature, lambda bones: bones.remove(bones["foot_ik.L"]))
+    report = put_on_rig(walk(), armature, settings=replace(FREE, limbs="ik"))
+    told = [w for w in report.warnings if "left leg" in w]
+    assert len(told) == 1 and "foot_ik.L" in told[0] and "keyed as FK" in told[0]
+    keyed = curves(report.action)
+    assert "shin_fk.L.rotation_quaternion" in keyed and "foot_ik.R.location" in keyed
+    assert keyed['thigh_parent.L["IK_FK"]'][0].keyframe_points[0].co[1] == 1
+
+
+def test_a_limb_without_fk_is_keyed_as_ik(basic: Path) -> None:
+    armature = open_generated(basic)
+    armature.data.bones["forearm_fk.R"].name = "my forearm"
+    report = put_on_rig(walk(), armature, settings=FREE)
+    told = [w for w in report.warnings if "right arm" in w]
+    assert len(told) == 1 and "forearm_fk.R" in told[0] and "keyed as IK" in told[0]
+    assert "hand_ik.R.location" in curves(report.action)
+
+
+def test_a_limb_that_cannot_be_switched_is_left_out(basic: Path) -> None:
+    armature = open_generated(basic)
+    del armature.pose.bones["upper_arm_parent.L"]["IK_FK"]
+    armature.data.bones["shoulder.R"].name = "collar"
+    report = put_on_rig(walk(), armature, settings=FREE)
+    text = " ".join(report.warnings)
+    assert "upper_arm_parent.L" in text and "shoulder.R" in text and "left arm was found" in text
+    keyed = curves(report.action)
+    assert not any("arm_fk.L" in path for path in keyed) and "upper_arm_fk.R.rotation_quaternion" in keyed
+
+
+def test_a_trunk_without_controls_is_an_error(basic: Path) -> None:
+    armature = open_generated(basic)
+    armature.data.bones["torso"].name = "body"
+    with pytest.raises(RigError, match=r"no control called torso\. Give the controls their names back"):
+        put_on_rig(walk(), armature)
+    assert not bpy.data.actions
+    # With a mapping of one's own it is a rig like others.
+    report = put_on_rig(walk(), armature, mapping="rigify_deform", settings=FREE)
+    assert not report.controls and any("Constraints act on" in w for w in report.warnings)
+
+
+def test_what_the_rig_does_not_do_is_told(basic: Path) -> None:
+    armature = open_generated(basic)
+    for constraint in armature.pose.bones["ORG-thigh.L"].constraints:
+        constraint.mute = True
+    text = " ".join(put_on_rig(walk(), armature, settings=FREE).warnings)
+    assert "do not bring ORG-shin.L" in text and "muted constraints" in text
+
+
+def test_a_rig_in_rest_position_is_an_error(basic: Path) -> None:
+    armature = open_generated(basic)
+    armature.data.pose_position = "REST"
+    with pytest.raises(RigError, match="rest position"):
+        put_on_rig(walk(), armature)
+    assert armature.animation_data is None or armature.animation_data.action is None
+
+
+def test_mappings_of_a_control_rig(basic: Path, tmp_path: Path) -> None:
+    """The mapping that is reported can be saved, edited and given again; a preset of the controls means the same."""
+    armature = open_generated(basic)
+    report = put_on_rig(walk(), armature, settings=FREE)
+    wanted = in_the_scene(armature)
+    save_mapping(report.mapping, tmp_path / "hero.toml")
+    again = put_on_rig(walk(), armature, mapping=tmp_path / "hero.toml", settings=FREE)
+    assert again.controls and again.mapping.found_by == "file"
+    assert np.abs(in_the_scene(armature) - wanted).max() < 1e-4
+    assert put_on_rig(walk(), armature, mapping="rigify_controls", settings=FREE).controls
+    fewer = {s: b for s, b in report.mapping.bones.items() if s not in ("l_clavicle", "l_toe")}
+    left_out = put_on_rig(walk(), armature, mapping=Mapping(fewer, {}, "file"), settings=FREE)
+    assert left_out.controls and not any(p.startswith("shoulder.L") for p in curves(left_out.action))
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".fbx"])
+def test_exports_hold_what_deforms(basic: Path, suffix: str, tmp_path: Path) -> None:
+    """The bones that deform, with the motion that is seen; FBX also has those that these hang on."""
+    write_take(tmp_path / "walk.take.npz", frames=10)
+    armature = open_generated(basic)
+    put_on_rig(tmp_path / "walk.take.npz", armature)
+    deforming = {b.name for b in armature.data.bones if b.use_deform}
+    bpy.context.scene.frame_set(8)
+    wanted = np.array([armature.matrix_world @ armature.pose.bones[f"DEF-{b}"].head for b in EXPORTED])
+    out = tmp_path / f"out{suffix}"
+    report = animate_rig(tmp_path / "walk.take.npz", basic, out)
+    assert report.controls
+    again = open_rig(str(out))
+    names = {b.name for b in again.data.bones}
+    assert deforming <= names and not any(n.endswith(("_fk.L", "_ik.L", "_ik_target.L")) for n in names)
+    # FBX counts frames from 0, glTF from the clip's first second: look for the frame.
+    off = []
+    for frame in range(12):
+        bpy.context.scene.frame_set(frame)
+        got = np.array([again.matrix_world @ again.pose.bones[f"DEF-{b}"].head for b in EXPORTED])
+        off.append(np.abs(got - wanted).max())
+    assert min(off) < 2e-3, off
+
+
+EXPORTED = ("hand.L", "foot.R", "spine.006")

@@ -89,6 +89,17 @@ def test_several_captures_get_names_of_their_own(ready: Any) -> None:
     assert ready.motionlift.take == 1
 
 
+def test_capturing_again_with_another_lens_uses_what_was_found(ready: Any, tmp_path: Path) -> None:
+    module("preferences").preferences().cache_megabytes = 10
+    bpy.ops.motionlift.capture()
+    begun = ready.motionlift.takes[0].coverage
+    ready.motionlift.footage.lens, ready.motionlift.footage.focal_mm = "value", 20.0
+    task = module("capture.operators").start_capture(ready, bpy.data.movieclips[0])
+    stages: set[str] = set()
+    module("capture.jobs").wait(task, lambda t: stages.add(t.progress.stage if t.progress else ""))
+    assert "detect" not in stages and ready.motionlift.takes[1].coverage == begun
+
+
 def test_summary_of_worker_and_of_file_agree(ready: Any, tmp_path: Path) -> None:
     bpy.ops.motionlift.capture()
     take = ready.motionlift.takes[0]
@@ -308,6 +319,30 @@ def test_full_disk(ready: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not list(full.iterdir()) and not len(ready.motionlift.takes)
     finally:
         subprocess.run(["umount", str(full)], check=True)
+
+
+FULL_GPU = """
+import runpy, onnxruntime
+class Session(onnxruntime.InferenceSession):
+    def run(self, *args, **options):
+        raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
+                           "Conv node. Failed to allocate memory for requested buffer of size 1073741824")
+onnxruntime.InferenceSession = Session
+runpy.run_module("lifter.worker", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for a Python is a shell script")
+def test_no_gpu_memory(ready: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime's own words for it, from a worker whose network cannot be run."""
+    (tmp_path / "full_gpu.py").write_text(FULL_GPU)
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f'#!/bin/sh\nexec "{os.environ["MOTIONLIFT_PYTHON"]}" "{tmp_path / "full_gpu.py"}"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("MOTIONLIFT_PYTHON", str(stand_in))
+    said = refused(bpy.ops.motionlift.capture)
+    assert "The GPU's memory ran out" in said and "choose the CPU as device" in said
+    assert not len(ready.motionlift.takes) and not list((tmp_path / "shot takes").iterdir())
 
 
 def test_folder_that_cannot_be_written(ready: Any, tmp_path: Path) -> None:

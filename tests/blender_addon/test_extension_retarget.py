@@ -264,10 +264,14 @@ def test_headless_batch(scene: Any, worker: None, demo_clip: Path, tmp_path: Pat
     (tmp_path / "clips").mkdir()
     make_short(demo_clip, tmp_path / "clips" / "a.mp4")
     (tmp_path / "clips" / "b.mp4").write_bytes(b"no video")
-    done = module("headless").main(
-        ["batch", str(tmp_path / "clips"), "-o", str(tmp_path / "out"), "--rig", str(tmp_path / "hero.blend")]
-    )
-    assert done == 1
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.blend", "a.take.npz"]
-    said = capsys.readouterr()
-    assert "b.mp4:" in said.err and "1 of 2 clips are done" in said.out
+    batch = ["batch", str(tmp_path / "clips"), "-o", str(tmp_path / "out"), "--rig", str(tmp_path / "hero.blend")]
+    assert module("headless").main([*batch, "--jobs", "1"]) == 1
+    made = [".motionlift", "a.blend", "a.take.npz", "batch.html", "batch.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == made
+    said = capsys.readouterr().out
+    assert "b.mp4: not a video" in said and "1 of 2 clips are done" in said
+    (tmp_path / "clips" / "b.mp4").unlink()
+    written = (tmp_path / "out" / "a.blend").stat().st_mtime_ns
+    assert module("headless").main(batch) == 0
+    assert "1 of 1 clips are done (1 were before)" in capsys.readouterr().out
+    assert (tmp_path / "out" / "a.blend").stat().st_mtime_ns == written

@@ -14,6 +14,7 @@ from blender_addon.retarget.slots import FINGERS, SIDES
 
 from .creatures import four_legs_with_human_names
 from .rigs import FAMILIES, Built, add_extras, build, drop, drop_below, nonsense, rename, vary
+from .variants import name_toes, rechain
 
 PREFIXES = ("mixamorig:", "mixamorig1:", "mixamorig12:", "mixamorig_", "mixamorig", "hero:", "a:b:", "scene|mixamorig:")
 
@@ -62,12 +63,22 @@ def test_fewer_bones(family: str) -> None:
     for built in (
         drop(whole, "neck"),
         drop(whole, "l_clavicle", "r_clavicle"),
-        drop_below(whole, "l_toe", "r_toe"),
-        drop_below(whole, *fingers, "l_toe", "r_toe"),
+        name_toes(drop_below(whole, "l_toe", "r_toe")),
+        name_toes(drop_below(whole, *fingers, "l_toe", "r_toe")),
     ):
         mapping = find_mapping(built.rig)
         assert mapping.bones == built.truth
         assert mapping.found_by.startswith("preset")
+
+
+@pytest.mark.parametrize("family", ["mixamo", "ue5", "vrm1", "daz_genesis8", "mpfb_default", "smpl"])
+def test_names_fill_what_a_preset_leaves_open(family: str) -> None:
+    """A spine and a neck with other numbers of bones, under other names."""
+    built = rechain(rechain(build(family), "spine", 6), "neck", 4)
+    mapping = find_mapping(built.rig)
+    assert mapping.bones == built.truth
+    assert mapping.found_by == f"preset {family} and names"
+    assert mapping.confidence["spine"] < mapping.confidence["l_thigh"] == 1
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

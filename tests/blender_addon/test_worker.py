@@ -26,7 +26,7 @@ from blender_addon.worker.messages import (
     capture_job,
     parse,
 )
-from blender_addon.worker.process import KEPT_REPORTS, Worker, end_in_words, remove_unfinished
+from blender_addon.worker.process import KEPT_REPORTS, NICENESS, Worker, end_in_words, remove_unfinished
 
 SCRIPT = """
 import json, os, signal, subprocess, sys, time
@@ -66,6 +66,20 @@ def start(tmp_path: Path) -> Callable[[], Worker]:
         return Worker([sys.executable, "-u", str(tmp_path / "script.py")], {}, tmp_path / "logs")
 
     return start
+
+
+@posix
+def test_it_gives_way_to_blender(start: Callable[[], Worker]) -> None:
+    worker = start()
+    worker.submit(Job("work"))
+    until(worker.poll, lambda came: any(isinstance(m, Done) for m in came))
+    assert worker.pid
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == max(ours, NICENESS)
+    group = Path(f"/proc/{worker.pid}/autogroup")
+    if group.exists():
+        assert group.read_text().split()[-1] == str(NICENESS)
+    assert worker.close()
 
 
 def until(

@@ -35,7 +35,7 @@ X, Y, Z = np.eye(3)
 EVERY_TURN = axis_rotations()
 
 
-def random_variant(seed: int) -> tuple[Built, str]:
+def random_variant(seed: int, hide_names: bool = True) -> tuple[Built, str]:
     """The rig with its truth, and what was done to it. The same seed gives the same rig."""
     rng = np.random.default_rng(seed)
     family = list(FAMILIES)[seed % len(FAMILIES)]
@@ -46,13 +46,14 @@ def random_variant(seed: int) -> tuple[Built, str]:
     built = _rest_pose(built, rng, done)
     kinds = [k for k in EXTRAS if rng.random() < 0.2]
     done += kinds
-    built = _name_toes(add_extras(built, *kinds))
+    built = name_toes(add_extras(built, *kinds))
     turn = EVERY_TURN[rng.integers(len(EVERY_TURN))]
     scale = float(rng.choice([0.01, 1.0, 100.0]))
     tails = str(rng.choice(["true", "leaves", "all"], p=[0.6, 0.25, 0.15]))
     done.append(f"loose tails: {tails}" if tails != "true" else "")
     built = vary(built, seed, rolls=True, turn=turn, scale=scale, loose_tails=tails != "true", all_tails=tails == "all")
-    return nonsense(shuffle(built, seed), seed), ", ".join(d for d in done if d)
+    built = shuffle(built, seed)
+    return nonsense(built, seed) if hide_names else built, ", ".join(d for d in done if d)
 
 
 # What differs
@@ -115,7 +116,7 @@ def _rest_pose(built: Built, rng: np.random.Generator, done: list[str]) -> Built
     return built
 
 
-def _name_toes(built: Built) -> Built:
+def name_toes(built: Built) -> Built:
     """A bone that lies ahead of the ankle is a toe, whatever it was called: an end bone, or MPFB's second toe."""
     truth = dict(built.truth)
     for side in SIDES:

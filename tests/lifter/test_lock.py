@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from lifter.lock import legs_of, lock_feet
-from lifter.rotation import quat_to_matrix
+from lifter.rotation import normalize, quat_to_matrix
 from lifter.skeleton import FEET, Skeleton, load_skeleton
 from lifter.solve import bend_limbs, forward_kinematics, solve_rotations
+
+from .walking import roll_off
 
 FPS = 30
 
@@ -106,3 +108,56 @@ def test_very_short_clips(body: Skeleton, frames: int) -> None:
     _, joints, contact = stepping(body, 0.1)
     out = lock_feet(body, joints[:frames], body.rest_offsets, contact[:frames], np.ones(frames, bool), FPS)
     assert np.isfinite(out).all()
+
+
+def knee_bend(body: Skeleton, joints: np.ndarray) -> np.ndarray:
+    """(T, 2) degrees between thigh and shin."""
+    out = []
+    for side in "lr":
+        hip, knee, ankle = (joints[:, body.joint(f"{side}_{n}")] for n in ("hip", "knee", "ankle"))
+        u, v = normalize(knee - hip), normalize(ankle - knee)
+        out.append(np.degrees(np.arccos(np.clip((u * v).sum(-1), -1, 1))))
+    return np.stack(out, -1)
+
+
+ERRORS = {
+    "none": lambda t: np.zeros((len(t), 3)),
+    "path wanders": lambda t: np.stack([0.02 * np.sin(2 * t), 0.03 * np.sin(1.7 * t + 1), 0.012 * np.sin(2.3 * t)], -1),
+    "slides and sinks": lambda t: np.stack([0 * t, 0.1 * t, 0 * t - 0.02], -1),
+}
+
+
+@pytest.mark.parametrize("late", [0, 4])
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_foot_that_rolls_off_starts_as_softly_as_it_truly_does(body: Skeleton, error: str, late: int) -> None:
+    """The heel rises while the toe stays; contacts come and go so many frames late. No heel, toe or knee changes its
+    speed within a frame much more than it truly does, and what stands stays."""
+    fps = 60.0
+    truth, rotations, contact = roll_off(body, 4.0, fps)
+    contact = contact[np.clip(np.arange(len(contact)) - late, 0, len(contact) - 1)]
+    raw = truth + ERRORS[error](np.arange(len(truth)) / fps)[:, None]
+    locked = lock_feet(body, raw, body.rest_offsets, contact, np.ones(len(raw), bool), fps)
+    turned = solve_rotations(body, bend_limbs(body, locked, rotations, body.rest_offsets, exact=True), fps)
+    out = forward_kinematics(body, turned, body.rest_offsets) + locked[:, :1]
+    feet = [body.joint(n) for n in FEET]
+
+    def sudden(joints: np.ndarray) -> float:
+        """m/s within a frame."""
+        return float(np.linalg.norm(np.diff(joints[:, feet], 2, axis=0), axis=-1)[4:-4].max()) * fps
+
+    assert sudden(out) < sudden(truth) * (1.05 if late == 0 else 1.5)
+    knees = [float(np.abs(np.diff(knee_bend(body, x), 2, axis=0))[4:-4].max()) for x in (out, truth)]
+    assert knees[0] < 1.6 * knees[1]
+    both = contact[1:] & contact[:-1]
+    assert np.linalg.norm(np.diff(out[:, feet], axis=0), axis=-1)[both].max() * fps < 0.001
+    assert out[:, feet, 2].min() > body.rest[feet, 2].min() - 0.002
+
+
+def test_heel_and_toe_that_stand_together_are_both_met(body: Skeleton) -> None:
+    """Each has a place of its own; these are a foot's length apart, so that neither slides when the other lifts."""
+    truth, _, contact = roll_off(body, 4.0, 60.0)
+    noise = 0.01 * np.random.default_rng(0).normal(size=(len(truth), 1, 3))
+    locked = lock_feet(body, truth + noise, body.rest_offsets, contact, np.ones(len(truth), bool), 60.0)
+    feet = [body.joint(n) for n in FEET]
+    both = contact[1:] & contact[:-1]
+    assert np.linalg.norm(np.diff(locked[:, feet], axis=0), axis=-1)[both].max() < 1e-6

@@ -13,6 +13,7 @@ from lifter.solve import (
     solve_offsets,
     solve_rotations,
     standing_height,
+    steady_fit,
 )
 
 Moving = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -142,3 +143,77 @@ def test_sole_heights(body: Skeleton) -> None:
     assert sole_heights(body, body.rest_offsets, ["l_heel", "l_toe"]) == pytest.approx([0.025, 0.018], abs=1e-6)
     assert sole_heights(body, 2 * body.rest_offsets, ["r_heel", "r_toe"]) == pytest.approx([0.05, 0.036], abs=1e-6)
     assert sole_heights(body, body.rest_offsets, []).shape == (0,)
+
+
+def test_a_torso_that_passes_through_one_line_does_not_flip(body: Skeleton) -> None:
+    """Somebody turns about; midway hips and shoulders seem to lie on the spine, and noise alone says how he faces."""
+    at = np.linspace(0, 1, 60)
+    half = np.radians(90) * at / 2
+    truth = quat_to_matrix(np.stack([np.cos(half), 0 * half, 0 * half, np.sin(half)], -1))
+    joints = body.rest.astype(np.float64) @ np.swapaxes(truth, -1, -2)
+    collapsed = 1 - np.exp(-(((at - 0.5) / 0.08) ** 2))  # of the distance from the midline
+    middle = joints[:, [body.joint("neck")]] * [1, 1, 0]
+    wide = joints - middle
+    joints = np.concatenate([wide[..., :2] * collapsed[:, None, None], wide[..., 2:]], -1) + middle
+    joints += 0.0015 * np.random.default_rng(0).normal(size=joints.shape)
+    found = solve_rotations(body, joints, 30)
+    for name in ("pelvis", "spine", "chest"):
+        bone = found[:, [b.name for b in body.bones].index(name)]
+        assert angles(bone[1:], bone[:-1]).max() < 8  # 1.5 degrees a frame are true
+        assert angles(bone, truth).max() < 15
+    pelvis = [body.joint(n) for n in ("spine", "l_hip", "r_hip")]
+    vectors = joints[:, pelvis] - joints[:, :1]
+    plain = rigid_fit(body.rest[pelvis] - body.rest[0].astype(np.float64), vectors)
+    assert angles(plain[1:], plain[:-1]).max() > 60  # what it was before
+
+
+def test_well_seen_joints_are_fitted_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(5, 3))
+    q = rng.normal(size=(20, 4))
+    turns = quat_to_matrix(q / np.linalg.norm(q, axis=-1, keepdims=True))
+    posed = points @ np.swapaxes(turns, -1, -2)
+    assert angles(steady_fit(points, posed, 30), turns).max() < 1e-4
+    assert np.isfinite(steady_fit(points, np.zeros_like(posed), 30)).all()
+
+
+@pytest.mark.parametrize("above, middle, below", [("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")])
+@pytest.mark.parametrize("backwards", [0.0, 12.0, 22.0])
+def test_knees_and_elbows_do_not_bend_backwards(
+    body: Skeleton, above: str, middle: str, below: str, backwards: float
+) -> None:
+    """A limb bends by 40 degrees, then seems to go so far beyond straight, under noise of half a centimetre."""
+    rng = np.random.default_rng(0)
+    bend = np.radians(np.interp(np.arange(120), [0, 40, 60, 80, 120], [40, 40, -backwards, -backwards, 40]))
+    joints = np.tile(body.rest.astype(np.float64), (120, 1, 1))
+    a, m, z = (body.joint(f"l_{n}") for n in (above, middle, below))
+    # Seen from the knee, the way the shin goes when it bends; likewise the forearm.
+    along, back = (body.rest[z] - body.rest[m]).astype(np.float64), np.array([0, 1.0, 0])
+    back = back if middle == "knee" else -back
+    length = float(np.linalg.norm(along))
+    joints[:, z] = joints[:, m] + np.cos(bend)[:, None] * along + np.sin(bend)[:, None] * length * back
+    joints += 0.005 * rng.normal(size=joints.shape)
+    rotations = solve_rotations(body, joints, 30)
+    offsets = body.rest_offsets
+    rotations = solve_rotations(body, bend_limbs(body, joints, rotations, offsets), 30)
+    upper = [b.name for b in body.bones].index("l_thigh" if middle == "knee" else "l_upper_arm")
+    solved = forward_kinematics(body, rotations, offsets)
+    u, v = solved[:, m] - solved[:, a], solved[:, z] - solved[:, m]
+    axis = rotations[:, upper] @ np.array(body.bones[upper].axis)
+    turn = np.degrees(np.arctan2((np.cross(u, v) * axis).sum(-1), (u * v).sum(-1)))
+    assert turn.min() > -5
+    assert np.abs(turn[:35] - 40).max() < 12  # what does bend still does
+
+
+def test_heads_and_chests_turn_no_farther_than_people_can(body: Skeleton) -> None:
+    half = np.radians(np.linspace(0, 160, 40)) / 2
+    turn = quat_to_matrix(np.stack([np.cos(half), 0 * half, 0 * half, np.sin(half)], -1))
+    joints = np.tile(body.rest.astype(np.float64), (40, 1, 1))
+    head = [body.joint(n) for n in ("head_top", "nose", "l_ear", "r_ear")]
+    middle = joints[:, [body.joint("head")]]
+    joints[:, head] = (joints[:, head] - middle) @ np.swapaxes(turn, -1, -2) + middle
+    names = [b.name for b in body.bones]
+    rotations = solve_rotations(body, joints, 30)
+    between = angles(rotations[:, names.index("head")], rotations[:, names.index("chest")])
+    assert between.max() == pytest.approx(100, abs=0.5)
+    assert np.allclose(between[:20], np.linspace(0, 160, 40)[:20], atol=0.1)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lifter.rotation import normalize, quat_to_matrix
 from lifter.skeleton import Skeleton
+from lifter.solve import forward_kinematics, solve_rotations
 from lifter.take import Person
 
 LAYOUT = str(Path(__file__).parents[2] / "lifter" / "skeletons" / "body.toml")
@@ -42,6 +44,52 @@ def walk(body: Skeleton, seconds: float, speed: float = 0.9) -> tuple[np.ndarray
         )
         contact[:, (0, 1) if side == "l" else (2, 3)] = stands[:, None]
     return joints, contact
+
+
+def roll_off(
+    body: Skeleton, seconds: float, fps: float = FPS, speed: float = 0.9
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Somebody who walks towards -Y and rolls off: each heel rises while its toe stays, then the foot swings.
+
+    Heels, toes and ankles move as smoothly as people do; standing ones do not move at all.
+
+    Returns:
+        (T, J, 3) joints of constant bone lengths, (T, B, 3, 3) rotations, (T, 4) which heels and toes stand.
+    """
+    time = np.arange(round(seconds * fps)) / fps
+    stride = speed * 1.0  # a step of each foot every second
+
+    def ease(x: np.ndarray) -> np.ndarray:
+        x = np.clip(x, 0, 1)
+        return x**3 * (10 - 15 * x + 6 * x * x)
+
+    joints = np.repeat(body.rest[None].astype(np.float64), len(time), 0)
+    joints[..., 1] -= speed * time[:, None]
+    joints[..., 2] -= 0.07
+    contact = np.zeros((len(time), 4), bool)
+    for n, (side, shift) in enumerate((("l", 0.0), ("r", 0.5))):
+        hip, knee, ankle, heel, toe = (body.joint(f"{side}_{j}") for j in ("hip", "knee", "ankle", "heel", "toe"))
+        cycle, phase = np.divmod(time + shift, 1.0)
+        moved = (cycle - shift + 0.30 + ease((phase - 0.6) / 0.4)) * stride
+        lift = 0.05 * (ease((phase - 0.6) / 0.2) - ease((phase - 0.8) / 0.2))
+        pitch = np.radians(32) * (ease((phase - 0.3) / 0.3) - ease((phase - 0.6) / 0.35))
+        place = np.stack([np.full(len(time), body.rest[toe, 0]), body.rest[toe, 1] - moved, lift], -1)
+        place[:, 2] += body.rest[toe, 2]
+        turn = quat_to_matrix(np.stack([np.cos(pitch / 2), np.sin(pitch / 2), 0 * pitch, 0 * pitch], -1))
+        for j in (heel, ankle, toe):
+            joints[:, j] = place + turn @ (body.rest[j] - body.rest[toe]).astype(np.float64)
+        thigh, shin = (np.linalg.norm(body.rest[b] - body.rest[a]) for a, b in ((hip, knee), (knee, ankle)))
+        leg = joints[:, ankle] - joints[:, hip]
+        length = np.linalg.norm(leg, axis=-1)
+        assert (length < 0.995 * (thigh + shin)).all()
+        along = (thigh**2 - shin**2 + length**2) / (2 * length)
+        forward = normalize(np.cross(leg, [-1.0, 0, 0]))
+        forward *= np.sign(-forward[:, 1:2])
+        off = np.sqrt(thigh**2 - along**2)[:, None]
+        joints[:, knee] = joints[:, hip] + leg * (along / length)[:, None] + forward * off
+        contact[:, 2 * n], contact[:, 2 * n + 1] = phase < 0.3, phase < 0.6
+    rotations = solve_rotations(body, joints, fps)
+    return forward_kinematics(body, rotations, body.rest_offsets) + joints[:, :1], rotations, contact
 
 
 def look(place: np.ndarray, target: np.ndarray, roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from lifter.errors import MotionliftError  # noqa: E402
 from lifter.rotation import matrix_to_quat  # noqa: E402
 from lifter.skeleton import Skeleton  # noqa: E402
 from tests.conftest import ROOT, swinging  # noqa: E402
-from training.batches import MotionBatches  # noqa: E402
+from training.batches import FilmedClips, MotionBatches  # noqa: E402
 from training.config import Optimiser, RunConfig, load_config  # noqa: E402
 from training.data.recording import Recording  # noqa: E402
 from training.data.store import StoreWriter  # noqa: E402
@@ -140,6 +140,16 @@ def test_two_processes_do_what_one_does(store: Path, tmp_path: Path) -> None:
     assert all(torch.allclose(one[k], two[k], atol=2e-5) for k in one if one[k].ndim > 1)
     start = MotionBatches(load_config(path))
     assert any((one[k] - v).abs().max() > 1e-3 for k, v in start_state(load_config(path), start).items())
+
+
+def test_single_frames_cannot_be_shorter_and_misspelt_sources_are_told(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = {"kind": "motion", "store": str(store), "frames": 1, "short_share": 1, "source_weights": {"maed": 2}}
+    config = load_config(config_file(tmp_path, store, data=data))
+    batches = MotionBatches(config)
+    assert "no source maed" in caplog.text and "made" in caplog.text
+    assert FilmedClips(batches.store, config, 0, 1)[0][0].root.shape == (4, 1, 3)
 
 
 def start_state(config: RunConfig, data: MotionBatches) -> dict[str, torch.Tensor]:

@@ -27,7 +27,8 @@ JOINTS = (
     "pelvis", "chest", "head", "l_hip", "l_knee", "l_ankle", "r_hip", "r_knee", "r_ankle", "l_shoulder", "l_elbow",
     "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
 )  # fmt: skip
-STEPS = 700
+STEPS = {"tcn": 2500, "temporal_mixer": 2000, "st_transformer": 1500}
+"""Steps that a network needs, 700 for others."""
 
 
 def eight_clips(body: Skeleton) -> Example:
@@ -44,12 +45,17 @@ def test_eight_clips_are_learned_to_3_mm(body: Skeleton, name: str) -> None:
     size = "body" if name == "temporal_mixer" else "xs"
     optimiser = Optimiser(learning_rate=2e-3, weight_decay=0, warmup=50, floor=0.001)
     losses = LossWeights(mpjpe=1, velocity=0)
-    config = RunConfig(NetworkConfig(name, size), MotionData(), losses=losses, optimiser=optimiser, steps=STEPS)
+    steps = STEPS.get(name, 700)
+    config = RunConfig(NetworkConfig(name, size), MotionData(), losses=losses, optimiser=optimiser, steps=steps)
     few, example = body.subset(JOINTS), eight_clips(body)
     module = Lifting(new_net(config, few), few, config)
     made = module.configure_optimizers()
     adam, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
-    for _ in range(STEPS):
+    for step in range(steps):
+        if name == "tcn" and step == steps // 2:
+            # Its batch norms see 72 frames in these clips, and not 72 times 15 joints as others' do: variances over n,
+            # used while learning, and over n - 1, kept for afterwards, differ by millimetres. They are held from here.
+            module.eval()
         loss, _ = module.losses(example)
         adam.zero_grad()
         loss.backward()
@@ -59,5 +65,5 @@ def test_eight_clips_are_learned_to_3_mm(body: Skeleton, name: str) -> None:
     module.eval()
     with torch.no_grad():
         error = 1000 * float(module.losses(example)[1]["mpjpe"])
-    print(f"{name}: {error:.2f} mm after {STEPS} steps")
+    print(f"{name}: {error:.2f} mm after {steps} steps")
     assert error < 3

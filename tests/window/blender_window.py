@@ -146,10 +146,12 @@ class BlenderWindow:
     def key(self, *names: str) -> None:
         subprocess.run(["xdotool", "key", *names], env=self.environment, check=True)
 
-    def shoot(self, path: Path) -> None:
-        """A screenshot of the display."""
+    def shoot(self, path: Path, part: tuple[int, int, int, int] | None = None) -> None:
+        """A screenshot of the display in few colours, or of a part of it: x, y, width, height."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["import", "-window", "root", str(path)], env=self.environment, check=True)
+        crop = ["-crop", "{2}x{3}+{0}+{1}".format(*part), "+repage"] if part else []
+        few = ["-dither", "None", "-colors", "128" if part else "200", f"PNG8:{path}"]
+        subprocess.run(["import", "-window", "root", *crop, *few], env=self.environment, check=True)
 
     def region(self, editor: str, region: str = "UI") -> tuple[int, int, int, int]:
         """x, y, width, height on the display."""

@@ -95,15 +95,18 @@ def _carrier(rig: RigSpec, legs: Pair, arms: Pair) -> int | None:
 
 
 def _passed_over(rig: RigSpec, body: Body, arms: list[Pair]) -> float:
-    """Another pair looks more like arms: it hangs further down the spine, so that these are hair, or it has fingers."""
+    """Another pair may be the arms: it has fingers, or hangs further down the spine, so that these would be hair."""
     spine = [b for b in rig.ancestors(body.arms.hub) if body.pelvis in rig.ancestors(b)]
-    own = {*body.arms.paths[0], *body.arms.paths[1], body.arms.hub, *spine}
+    own = {body.arms.hub, *spine, *(b for pair in (body.arms, body.legs) for path in pair.paths for b in path)}
     others = [a for a in arms if a.score > -6 and not own & {*a.paths[0], *a.paths[1]}]
+    if body.arms.fingers < 3 and any(a.fingers >= 3 for a in others):
+        return -5.0
     if body.arms.fingers >= 3:
         others = [a for a in others if a.fingers >= 3]
-    lower = any(a.hub in spine and a.length > 0.5 * body.arms.length for a in others)
-    fingers = body.arms.fingers < 3 and any(a.fingers >= 3 for a in others)
-    return -2.5 * (lower + fingers)
+    lower = [a for a in others if a.hub in spine and a.length > 0.5 * body.arms.length]
+    # Arms hang wider than hair, and also than a cape.
+    width = abs(_width(body.arms, body.left))
+    return -2.5 if any(abs(_width(a, body.left)) > width for a in lower) else -1.25 * bool(lower)
 
 
 def _across(pair: Pair) -> Array:

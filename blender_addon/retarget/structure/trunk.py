@@ -85,7 +85,8 @@ def _upwards(rig: RigSpec, body: Body) -> Chain:
 def _head_merit(rig: RigSpec, body: Body, chain: Chain, k: int) -> float:
     """How well bone k of a chain of neck, head and perhaps a bone for the crown does as the head."""
     carried = len(rig.children[chain[k]])
-    score = off(float(_heights(rig, body)[chain[k]]), 0.12, 0.05) - (1.0 if k == 0 else 0.0)
+    # Most rigs have a neck below and at most one bone, for the crown, above.
+    score = off(float(_heights(rig, body)[chain[k]]), 0.12, 0.07) - (k == 0) - max(len(chain) - k - 2, 0)
     # An eye or a strand of hair has others beside it.
     score -= 1.5 * (k > 0 and len(rig.children[chain[k - 1]]) > 1)
     if carried > 1:
