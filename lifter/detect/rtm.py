@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +87,10 @@ def read_networks(path: str | Path) -> Networks:
         value = data.get(key, default)
         if value is None:
             return None
-        given: list[Any] = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else []
-        if len(given) != count or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in given):
+        items: list[Any] = [*value] if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownArgumentType]
+        if len(items) != count or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in items):
             raise fail(key, f"{count} numbers")
-        return tuple(given)
+        return tuple(items)
 
     def size(key: str, default: Any = None) -> tuple[int, int]:
         value = numbers(key, 2, default)
@@ -161,7 +161,6 @@ class RtmDetector:
         self.name, self.layout, self.batch = name, networks.layout, batch
         self._networks, self._people, self._every, self._sure = networks, people, find_every, sure
         self._count = len(layout_keypoints(networks.layout))
-        self._pose: Any = None
         self._finder: Any = None
         self._pose: Any = None
         self._boxes: list[Box] = []
@@ -195,14 +194,13 @@ class RtmDetector:
 
     def close(self) -> None:
         """See `Detector.close`."""
-        self._pose = None
-        self._finder = None
+        self._pose = self._finder = None
 
     def _find(self, rgb: NDArray[np.uint8]) -> list[Box]:
         found: Any = self._finder(np.ascontiguousarray(rgb[..., ::-1]))  # YOLOX was trained on blue, green, red
-        pair = cast(tuple[Any, ...], found) if isinstance(found, tuple) else (found, None)
-        boxes, kinds = pair
-        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        parts: list[Any] = [*found] if isinstance(found, tuple) else [found, None]  # pyright: ignore[reportUnknownArgumentType]
+        kinds: Any = parts[1]
+        boxes = np.asarray(parts[0], np.float64).reshape(-1, 4)
         if kinds is not None:
             boxes = boxes[np.asarray(kinds).ravel()[: len(boxes)] == 0]
         sides = boxes[:, 2:] - boxes[:, :2]
@@ -248,9 +246,7 @@ class RtmDetector:
     def _everybody(self, rgb: NDArray[np.uint8]) -> list[Detection]:
         picture = rgb if self._networks.colours == "rgb" else np.ascontiguousarray(rgb[..., ::-1])
         found = self._checked(*self._pose(picture))
-        sized = sorted(
-            found, key=lambda d: -float(np.prod(cast(Any, np.ptp(_sure(d), axis=0)))) if len(_sure(d)) else 0.0
-        )
+        sized = sorted(found, key=_extent)
         return sized[: self._people or None]
 
     def _checked(self, xy: Any, score: Any) -> list[Detection]:
