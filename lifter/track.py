@@ -304,11 +304,10 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
         if not len(near):
             continue
         before = pieces[i].detections[-1].xy.astype(np.float64)[None]
-        later: list[int] = near.tolist()
-        after = np.stack([pieces[j].detections[0].xy for j in later]).astype(np.float64)
+        after = np.stack([pieces[j].detections[0].xy for j in near]).astype(np.float64)
         moved, shape, _, common = (x[0] for x in _compared(before, after, mirror))
         away, size = gap[near], np.sqrt(sizes[i] * sizes[near])
-        lengths = [min(len(pieces[j].times), 8) for j in later]
+        lengths = [min(len(pieces[j].times), 8) for j in near]
         weight: Array = np.stack([np.full(len(near), min(len(pieces[i].times), 8)), lengths])
         speed = (weight[0][:, None] * out_speed[i] + weight[1][:, None] * in_speed[near]) / weight.sum(0)[:, None]
         off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size

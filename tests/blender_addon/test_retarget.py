@@ -176,8 +176,8 @@ def from_joints(take: TakeFile, joints: dict[str, Array]) -> TakeFile:
 
     skeleton = load_skeleton()
     rest = np.array([joints[n] for n in skeleton.joint_names], np.float32)
-    # At one frame a second no frame lends its hinges to its neighbours.
-    turns = solve.solve_rotations(replace(skeleton, rest=rest), take.people[0].joints_world, fps=1.0)
+    # At one frame in fifty seconds no frame lends its hinges to its neighbours.
+    turns = solve.solve_rotations(replace(skeleton, rest=rest), take.people[0].joints_world, fps=0.02)
     person = replace(take.people[0], rotations=matrix_to_quat(turns).astype(np.float32))
     return replace(take, people=(person,))
 
