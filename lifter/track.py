@@ -300,7 +300,7 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     sizes: Array = np.array([_typical_size(p) for p in pieces])
     for i in range(count):
         gap = first - last[i]
-        near = np.flatnonzero((gap > 0) & (gap <= longest))
+        near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
         if not len(near):
             continue
         before = pieces[i].detections[-1].xy.astype(np.float64)[None]
