@@ -21,7 +21,8 @@ def heading(title: str) -> str:
     memory = ""
     if hasattr(os, "sysconf"):
         memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-    command = f"python -m {sys.modules['__main__'].__spec__.name} {' '.join(sys.argv[1:])}".strip()
+    spec = sys.modules["__main__"].__spec__
+    command = f"python -m {spec.name if spec else Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip()
     return (
         f"# {title}\n\n{datetime.now(UTC):%Y-%m-%d}, commit {done.stdout.strip()}, {model}, "
         f"{os.cpu_count()} cores{memory}, Python {platform.python_version()}\n\n    {command}\n"

@@ -366,7 +366,9 @@ def _own_feet(feet: Array, joints: Array, captured: Captured, joint_map: JointMa
     for side in "lr":
         bone = next((b for b in skeleton.bones if b.name == f"{side}_foot"), None)
         if bone is not None and bone.name in joint_map.bones:
-            ankle = _place(captured, joint_map, {joint_map.bones[bone.name]: 1}) * ratio
+            ankle = captured.positions[:, _index(captured, joint_map, joint_map.bones[bone.name])] * ratio
+            if not np.isfinite(ankle).all():  # a file of rotations alone
+                continue
             columns = [i for i, n in enumerate(contact_points(skeleton)) if n[0] == side]
             out[:, columns] += (ankle - joints[:, skeleton.joint(bone.head)])[:, None]
     return out
