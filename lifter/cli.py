@@ -471,5 +471,16 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def run() -> None:
+    """The command. Leaves without tear-down where Blender's module was used: after a file with Rigify's scripts that of
+    4.2 crashes there, when all is written."""
+    code = main()
+    if "bpy" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,6 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from blender_addon.animate import animate_rig
 from blender_addon.files import open_rig
 from blender_addon.retarget.blender.apply import KeySettings, put_on_rig
 from blender_addon.retarget.controls import wanted_matrices
@@ -505,8 +506,12 @@ def test_exports_hold_what_deforms(basic: Path, suffix: str, tmp_path: Path) -> 
     bpy.context.scene.frame_set(8)
     wanted = np.array([armature.matrix_world @ armature.pose.bones[f"DEF-{b}"].head for b in EXPORTED])
     out = tmp_path / f"out{suffix}"
-    report = animate_rig(tmp_path / "walk.take.npz", basic, out)
-    assert report.controls
+    # In a process of its own, as users have it: Blender 4.2's glTF export crashes after several files in one.
+    words = ["animate", str(tmp_path / "walk.take.npz"), "--rig", str(basic), "-o", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "lifter.cli", *words], cwd=Path(__file__).parents[2], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-500:]
     again = open_rig(str(out))
     names = {b.name for b in again.data.bones}
     assert deforming <= names and not any(n.endswith(("_fk.L", "_ik.L", "_ik_target.L")) for n in names)
