@@ -385,7 +385,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     cast = _cached(args.corpus, args.cache)
-    scenes = [(n, make_scene(cast, n, seed)) for n in range(2, 9) for seed in range(args.first, args.first + args.scenes)]
+    seeds = range(args.first, args.first + args.scenes)
+    scenes = [(n, make_scene(cast, n, seed)) for n in range(2, 9) for seed in seeds]
     after, seconds = measure(scenes, track_people)
     best, _ = measure(scenes, told_apart(scenes))
     before, seconds_before = measure(scenes, tracker_of(args.before))
