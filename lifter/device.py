@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -193,6 +194,8 @@ class TorchSession:
 def torch_gpu(path: Path) -> str:
     """The device on which torch could run a checkpoint, "" if there is none: no torch, no GPU, no .safetensors."""
     if not path.with_suffix(".safetensors").is_file() or find_spec("torch") is None or find_spec("safetensors") is None:
+        return ""
+    if version("torch").endswith("+cpu"):  # it takes a second to load, and would say no
         return ""
     torch: Any = import_module("torch")
     if torch.cuda.is_available():
