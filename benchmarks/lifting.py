@@ -11,7 +11,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,8 +107,7 @@ def lift_all(
     scored = scored_joints(checkpoint)
     parts: list[tuple[Any, ...]] = []
     for one in film_all(store, noise, checkpoint.fps, FRAMES, layout, every):
-        shot = Footage(one.footage.rays * lens, *_rest(one.footage))
-        views = followed(store.skeleton, shot, checkpoint.fps)
+        views = followed(store.skeleton, replace(one.footage, rays=one.footage.rays * lens))
         inputs = [x.numpy().astype(np.float32) for x in (views.rays, views.score, views.size)]
         joints, log_sigma, logit, down = lift_views(inputs, checkpoint)
         truth, true_down = views.joints.numpy().astype(float), views.down.numpy().astype(float)
@@ -129,10 +128,6 @@ def lift_all(
             )
         )
     return Frames(*(np.concatenate(p) for p in zip(*parts, strict=True)))
-
-
-def _rest(footage: Footage) -> tuple[torch.Tensor, ...]:
-    return footage.score, footage.joints, footage.down, footage.contact
 
 
 def lift_at(checkpoint: Checkpoint, store: Store, noise: float, fps: float) -> tuple[float, float]:
@@ -405,7 +400,7 @@ def plot_worst(checkpoint: Checkpoint, store: Store, f: Frames, path: Path) -> N
             if label not in names:
                 continue
             place = names.index(label)
-            views = followed(store.skeleton, one.footage, checkpoint.fps)
+            views = followed(store.skeleton, one.footage)
             inputs = [x[piece : piece + 1].numpy().astype(np.float32) for x in (views.rays, views.score, views.size)]
             found, truth = lift_views(inputs, checkpoint)[0][0], views.joints[piece].numpy()
             middle = len(found) // 2

@@ -71,14 +71,17 @@ def write_strip(take: Take, path: Path, count: int = STRIP_PICTURES) -> None:
     row = [*pictures, *[np.zeros((height, width, 3), np.uint8)] * (count - len(pictures))]
     if not pictures:
         raise MotionliftError(f"{take.header['source']['path']}: no frame can be read any more", "Put the footage back")
+    write_beside(path, jpeg(np.hstack(row)), "Choose another folder")
+
+
+def write_beside(path: Path, data: bytes, remedy: str) -> None:
+    """Write a file that is whole under its name or not there. Raises MotionliftError with the remedy."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        part.write_bytes(jpeg(np.hstack(row)))
+        part.write_bytes(data)
         os.replace(part, path)
     except OSError as error:
-        raise MotionliftError(
-            f"{path}: cannot be written ({error.strerror or error})", "Choose another folder"
-        ) from error
+        raise MotionliftError(f"{path}: cannot be written ({error.strerror or error})", remedy) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -9,9 +9,11 @@ clips of T frames, on the device of the generator.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lifter.skeleton import FEET, Skeleton
@@ -118,12 +120,17 @@ def random_people(skeleton: Skeleton, batch: int, g: torch.Generator, spread: fl
 
 def chains(skeleton: Skeleton, device: torch.device) -> Tensor:
     """(J, J) 1 where the second joint lies between the root, which is left out, and the first, or is it."""
-    chain = np.zeros((len(skeleton.parents), len(skeleton.parents)), np.float32)
-    for j, parent in enumerate(skeleton.parents):
+    return torch.from_numpy(_chain(skeleton.parents)).to(device)
+
+
+def _chain(parents: Sequence[int]) -> NDArray[np.float32]:
+    """(N, N) the same from N parents, -1 for the root."""
+    chain = np.zeros((len(parents), len(parents)), np.float32)
+    for j, parent in enumerate(parents):
         if parent >= 0:
             chain[j] = chain[parent]
             chain[j, j] = 1
-    return torch.from_numpy(chain).to(device)
+    return chain
 
 
 def pose_people(skeleton: Skeleton, rotations: Tensor, offsets: Tensor) -> Tensor:
@@ -159,22 +166,15 @@ def mix_bodies(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: flo
     names = [b.name for b in skeleton.bones]
     parents = [-1 if b.parent is None else names.index(b.parent) for b in skeleton.bones]
     feet = {int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names}
-    hanging: list[list[int]] = [[] for _ in parents]
-    for bone in range(len(parents)):
-        above = bone
-        while above >= 0:
-            hanging[above].append(bone)
-            above = parents[above]
-    parts = [b for b, p in enumerate(parents) if p >= 0 and not feet & set(hanging[b])]
+    hangs = _chain(parents).T > 0  # row: a bone; itself and what hangs on it
+    parts = [b for b, p in enumerate(parents) if p >= 0 and not hangs[b, sorted(feet)].any()]
     if not parts or batch < 2:
         return turns
     drawn = torch.randint(0, len(parts), (batch,), generator=g, device=d)
     other = torch.randperm(batch, generator=g, device=d)
     mixed = torch.rand(batch, generator=g, device=d) < share
     part = torch.tensor(parts, device=d)[drawn]
-    belongs = torch.zeros(len(parts), len(parents), dtype=torch.bool, device=d)
-    for row, b in enumerate(parts):
-        belongs[row, hanging[b]] = True
+    belongs = torch.from_numpy(hangs[parts]).to(d)
     carrier = torch.tensor(parents, device=d)[part]
     rows = torch.arange(batch, device=d)
     change = turns[rows, :, carrier] @ turns[other][rows, :, carrier].transpose(-1, -2)

@@ -92,40 +92,37 @@ def detector_errors(
     def some(probability: float) -> Tensor:
         return torch.rand(batch, 1, 1, generator=g, device=d) < probability
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(batch, *shape, generator=g, device=d)
-
-    if errors is None:
-        hidden = (seen[..., 2] > seen[:, :, :1, 2] + 0.12 * unit).float()
-    else:
-        hidden = behind_the_body(skeleton, seen).float()
     occluded = occluders(rays, g, fps).float()
     trouble = 1 + 3 * each(0.15, 0.66) + 3 * occluded + 2 * outside.float()
     rays = late(rays, fps, g, None if errors is None else errors.lag)
     metre = unit / seen[:, :, 0, 2].clamp(min=unit)  # a metre at the body, on the plane z = 1
     if errors is None:
-        trouble = trouble + hidden
-        strength = (0.5 * normal(1, 1)).exp() * some(0.9)
+        trouble = trouble + (seen[..., 2] > seen[:, :, :1, 2] + 0.12 * unit).float()
+        strength = (0.5 * torch.randn(batch, 1, 1, generator=g, device=d)).exp() * some(0.9)
         off = _places(skeleton, rays / metre[..., None, None], trouble, g, fps)
+        sure = _scores(trouble, g)
     else:
-        strength = STRENGTH * (STRENGTH_SPREAD * normal(1, 1)).exp() * some(0.95)
+        hidden = behind_the_body(skeleton, seen)
+        strength = STRENGTH * (STRENGTH_SPREAD * torch.randn(batch, 1, 1, generator=g, device=d)).exp() * some(0.95)
         off = _measured_places(errors, trouble + (errors.hidden[:, None] - 1) * hidden, g, fps)
+        sure = _measured_scores(errors, hidden, trouble, g, fps)
     rays = rays + off * (strength * metre[..., None] * amount).unsqueeze(-1)
-    if errors is None:
-        confidence = 1 - 0.5 * torch.rand(batch, 1, count, generator=g, device=d) * torch.rand(
-            batch, 1, 1, generator=g, device=d
-        )
-        score = score * (confidence - 0.12 * (trouble - 1) * torch.rand(batch, 1, 1, generator=g, device=d)).clamp(
-            0.05, 1
-        )
-    else:
-        score = score * _measured_scores(errors, hidden, trouble, g, fps)
+    score = score * sure
     # Some detectors guess at what they cannot see, others leave it out.
     lost = (outside & some(0.5)).float() + occluded * some(0.5)
     lost = lost + lost_limbs(skeleton, batch, frames, g)
     lost = lost + bursts(batch, frames, 0.08, 0.33 * fps, g)[..., None] + each(0.04, frames / fps)
     score = torch.where(lost > 0, 0.0, score)
     return swap_sides(skeleton, rays, score, g, fps)
+
+
+def _scores(trouble: Tensor, g: torch.Generator) -> Tensor:
+    """(B, T, J) confidence: some detectors are less sure of everything, and of joints in trouble."""
+    batch, _, count = trouble.shape
+    d = trouble.device
+    unsure = torch.rand(batch, 1, count, generator=g, device=d) * torch.rand(batch, 1, 1, generator=g, device=d)
+    confidence = 1 - 0.5 * unsure
+    return (confidence - 0.12 * (trouble - 1) * torch.rand(batch, 1, 1, generator=g, device=d)).clamp(0.05, 1)
 
 
 def _measured_places(errors: KeypointErrors, trouble: Tensor, g: torch.Generator, fps: float) -> Tensor:
@@ -149,7 +146,7 @@ def _measured_scores(errors: KeypointErrors, hidden: Tensor, trouble: Tensor, g:
     are less sure of everything, all are unsure in their own way."""
     batch, frames, count = hidden.shape
     d = g.device
-    mean = torch.where(hidden > 0, errors.score_hidden[:, None], errors.score[:, None]).clamp(0.05, 0.98)
+    mean = torch.where(hidden, errors.score_hidden[:, None], errors.score[:, None]).clamp(0.05, 0.98)
     logit = mean.logit() - 0.5 * (trouble - 1)
     drawn = 0.8 * torch.randn(batch, 1, 1, generator=g, device=d)
     drawn = drawn + 0.5 * torch.randn(batch, 1, count, generator=g, device=d)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -40,18 +41,12 @@ PARITY = 1e-4
 
 
 def export(
-    net: nn.Module,
-    skeleton: Skeleton,
-    config: RunConfig,
-    card: dict[str, Any],
-    stem: Path,
-    fps: float = 30.0,
-    sigma: tuple[float, float] = (0.0, 1.0),
+    net: nn.Module, skeleton: Skeleton, config: RunConfig, card: dict[str, Any], stem: Path, fps: float = 30.0
 ) -> None:
     """Write `stem`.onnx (any batch and length) and `stem`.safetensors, with the same header.
 
     Both keep weights in half precision, to which the network's own are rounded first; they compute in single precision.
-    `fps` is what it was trained at, `sigma` as of `Checkpoint`. `net` is called with rays, scores and sizes
+    `fps` is what it was trained at. `net` is called with rays, scores and sizes
     (`lifter/nets/follower.py`), or as `lifter/nets/screen.py` says.
     """
     net = net.eval().float()
@@ -68,7 +63,6 @@ def export(
             "size": config.network.size,
             "options": config.network.options,
             "fps": fps,
-            "sigma": list(sigma),
             "window": _window(net, config.data.frames),
             "reach": int(getattr(net, "reach", 0)),
             "skeleton": skeleton.to_dict(),
@@ -163,7 +157,8 @@ def export_run(run: Path) -> Path:
             f"{path}: the exported network is off by {off:.2g} m", "Report this with the run's folder"
         )
     if isinstance(data, MotionBatches) and config.losses.likelihood:
-        export(net, data.skeleton, config, card, stem, fps, calibrate(load_checkpoint(str(path)), data))
+        sigma = calibrate(load_checkpoint(str(path)), data)
+        change_header(path, lambda header: header.update(sigma=sigma))
     return path
 
 
@@ -184,10 +179,10 @@ def calibrate(checkpoint: Checkpoint, data: MotionBatches) -> tuple[float, float
             made.append(np.linalg.norm(joints - example.joints.numpy(), axis=-1)[:, :, 1:].ravel().astype(np.float64))
     if not said:
         return 0.0, 1.0
-    order = np.argsort(np.concatenate(said))
-    groups = np.array_split(order, 20)
-    x = np.array([np.concatenate(said)[g].mean() for g in groups])
-    y = np.log([max(np.concatenate(made)[g].mean(), 1e-4) for g in groups])
+    expected, errors = np.concatenate(said), np.concatenate(made)
+    groups = np.array_split(np.argsort(expected), 20)
+    x = np.array([expected[g].mean() for g in groups])
+    y = np.log([max(errors[g].mean(), 1e-4) for g in groups])
     slope, offset = np.polyfit(x, y, 1)
     return float(offset), float(slope)
 
@@ -197,24 +192,36 @@ def attach_card(path: Path, text: Path) -> None:
 
     Raises MotionliftError for files that cannot be read or are no checkpoint.
     """
-    weights = path.with_suffix(".safetensors")
     try:
         words = text.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MotionliftError(f"The card cannot be attached ({error})", "Give a Markdown file") from error
+    change_header(path, lambda header: header["card"].update({"model card": words}))
+
+
+def change_header(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the header of an exported checkpoint, in both of its files.
+
+    Raises MotionliftError for files that cannot be read or are no checkpoint.
+    """
+    weights = path.with_suffix(".safetensors")
+    try:
         with safe_open(weights, "pt") as file:
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
         model = onnx.load(str(path))
-    except (OSError, UnicodeDecodeError, SafetensorError, DecodeError) as error:
-        raise MotionliftError(f"The card cannot be attached ({error})", "Give a checkpoint's .onnx file") from error
+    except (OSError, SafetensorError, DecodeError) as error:
+        raise MotionliftError(f"{path}: cannot be changed ({error})", "Give a checkpoint's .onnx file") from error
     entry = next((e for e in model.metadata_props if e.key == "motionlift"), None)
     if entry is None:
         raise MotionliftError(f"{path}: not a Motionlift checkpoint", "Export a run first")
     header = json.loads(entry.value)
-    header["card"]["model card"] = words
+    change(header)
     entry.value = json.dumps(header)
-    scratch = path.with_name(path.name + ".tmp")
-    onnx.save(model, str(scratch))
-    save_file(tensors, str(weights), {"motionlift": entry.value})
-    scratch.replace(path)
+    scratch = [p.with_name(p.name + ".tmp") for p in (path, weights)]
+    onnx.save(model, str(scratch[0]))
+    save_file(tensors, str(scratch[1]), {"motionlift": entry.value})
+    for part, whole in zip(scratch, (path, weights), strict=True):
+        part.replace(whole)
 
 
 def make_card(config: RunConfig, store: Store, step: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Footage:
     Attributes:
         rays: (B, T, J, 2) keypoints, x/z and y/z; score: (B, T, J), 0 where missing.
         joints: (B, T, J, 3) metres relative to the root; down: (B, 3) direction of gravity.
-        contact: (B, T, points).
+        contact: (B, T, points); fps: frames a second.
     """
 
     rays: Tensor
@@ -66,6 +66,7 @@ class Footage:
     joints: Tensor
     down: Tensor
     contact: Tensor
+    fps: float
 
 
 @dataclass(frozen=True)
@@ -146,17 +147,17 @@ def random_shots(path: Tensor, height: float, g: torch.Generator) -> Shots:
 
 def film(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor, g: torch.Generator, **how: Any) -> Views:
     """What the virtual camera that follows the person sees of a motion; arguments as of `shoot`."""
-    return followed(skeleton, shoot(skeleton, pose, root, contact, g, **how), how.get("fps", 30.0))
+    return followed(skeleton, shoot(skeleton, pose, root, contact, g, **how))
 
 
-def followed(skeleton: Skeleton, footage: Footage, fps: float) -> Views:
+def followed(skeleton: Skeleton, footage: Footage) -> Views:
     """Footage through the virtual camera that follows the person."""
     score = footage.score
     rotation, rays, size = follow_person(
         torch.where(score[..., None] > 0, footage.rays, 0.0),
         score,
         torch.from_numpy(middle_weights(skeleton)).to(score.device),
-        FOLLOW_SECONDS * fps,
+        FOLLOW_SECONDS * footage.fps,
     )
     target = torch.einsum("btij,btkj->btki", rotation, footage.joints)
     down = torch.einsum("btij,bj->bti", rotation, footage.down)
@@ -213,7 +214,7 @@ def shoot(
         rays = wrong_lens(rays, shots.half, g)
     score = score * has[:, None]
     rooted = torch.einsum("bij,btkj->btki", full, joints)
-    return Footage(rays, score, rooted, -full[..., 2], contact)
+    return Footage(rays, score, rooted, -full[..., 2], contact, fps)
 
 
 def seen_places(errors: KeypointErrors, turns: Tensor, g: torch.Generator) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MotionliftError
-from ..pictures import frames_at, jpeg
+from ..pictures import frames_at, jpeg, write_beside
 from ..skeleton import FEET
 from ..take import GAP, SEEN, Person, Take
 from .words import facts, warnings
@@ -63,16 +62,7 @@ def write_report(
     }
     page = (FOLDER / "page.html").read_text(encoding="utf-8")
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise MotionliftError(
-            f"{path}: cannot be written ({error.strerror or error})", "Choose a folder that exists and has room"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_beside(path, page.encode(), "Choose a folder that exists and has room")
     return [said] if said and take.header["source"]["path"] else []
 
 

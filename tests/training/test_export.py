@@ -28,7 +28,7 @@ from training.config import MotionData, NetworkConfig, PairData, RunConfig  # no
 from training.data.human36m import Human36mSource  # noqa: E402
 from training.data.mpi_inf_3dhp import MpiInf3dhpSource  # noqa: E402
 from training.data.prepare import Corpus, prepare  # noqa: E402
-from training.export import calibrate, deviation, example_input, export  # noqa: E402
+from training.export import calibrate, change_header, deviation, example_input, export  # noqa: E402
 from training.fit import new_net  # noqa: E402
 
 LENS = make_lens(1280, 720, focal=1000)
@@ -202,7 +202,8 @@ def test_sigma_is_brought_to_the_errors(body: Skeleton, store: Path, tmp_path: P
     """A network that expects 1 m everywhere is told better, and its file says so."""
     config = tiny("tcn", store=str(store))
     data = MotionBatches(config)
-    export(new_net(config, data.skeleton), data.skeleton, config, {}, tmp_path / "net", sigma=(-1.0, 0.5))
+    export(new_net(config, data.skeleton), data.skeleton, config, {}, tmp_path / "net")
+    change_header(tmp_path / "net.onnx", lambda header: header.update(sigma=(-1.0, 0.5)))
     checkpoint = load_checkpoint(str(tmp_path / "net.onnx"))
     plain = replace(checkpoint, sigma=(0.0, 1.0))
     inputs = [x.numpy() for x in example_input(data.skeleton, config, 8)]

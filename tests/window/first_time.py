@@ -8,7 +8,6 @@ what a user clicks for it and how long it took from its first click to its end. 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from blender_window import BlenderWindow
-from run import ACCEPT_FILE, BROWSING, CHOOSE_FILE, JOBS, NAME, ROOT, SETTINGS, Run
+from run import ACCEPT_FILE, BROWSING, CHOOSE_FILE, JOBS, NAME, SETTINGS, Run, options
 
 SHOW_EXTENSIONS = """
 with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
@@ -44,23 +43,11 @@ result = 1
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--blender", default=shutil.which("blender") or "blender")
-    parser.add_argument(
-        "--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION"
-    )
-    parser.add_argument("--zip", type=Path, required=True)
-    parser.add_argument("--rig", type=Path, required=True, help="a .blend with one character")
-    parser.add_argument("--clip", type=Path, default=ROOT / "lifter" / "demo" / "demo.mp4")
-    parser.add_argument("-o", "--out", type=Path, default=Path("out/first_time"))
-    args = parser.parse_args()
+    args = options(__doc__, "out/first_time").parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ.pop("MOTIONLIFT_PYTHON", None)
-    options = [o for group in args.blender_options for o in group.split()]
-    with (
-        tempfile.TemporaryDirectory() as home,
-        BlenderWindow(args.blender, Path(home), (1280, 1000), options) as window,
-    ):
+    extra = [o for group in args.blender_options for o in group.split()]
+    with tempfile.TemporaryDirectory() as home, BlenderWindow(args.blender, Path(home), (1280, 1000), extra) as window:
         for source, name in ((args.zip, args.zip.name), (args.rig, "hero.blend"), (args.clip, "dance.mp4")):
             shutil.copy(source, Path(home) / name)
         first = FirstTime(Run(window, args.out, args.clip), Path(home))

@@ -145,8 +145,9 @@ class Run:
         self.say(what)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def options(doc: str, out: str) -> argparse.ArgumentParser:
+    """What every script that opens a window is told."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     parser.add_argument("--blender", default=shutil.which("blender") or "blender")
     parser.add_argument(
         "--blender-options", nargs="*", default=[], help="such as --gpu-backend opengl", metavar="OPTION"
@@ -155,20 +156,25 @@ def main() -> int:
     parser.add_argument(
         "--rig", type=Path, required=True, help="a .blend with one character, its bones named by Mixamo"
     )
+    parser.add_argument("--clip", type=Path, default=ROOT / "lifter" / "demo" / "demo.mp4")
+    parser.add_argument("-o", "--out", type=Path, default=Path(out))
+    return parser
+
+
+def main() -> int:
+    parser = options(__doc__, "out/window")
     parser.add_argument(
         "--set-up", action="store_true", help="press Set Up and use that environment, and no $MOTIONLIFT_PYTHON"
     )
-    parser.add_argument("--clip", type=Path, default=ROOT / "lifter" / "demo" / "demo.mp4")
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 1000), help="of the window, pixels")
     parser.add_argument("--stall-only", action="store_true", help="only measure the main thread's stalls")
-    parser.add_argument("-o", "--out", type=Path, default=Path("out/window"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     python = os.environ.pop("MOTIONLIFT_PYTHON", sys.executable) if args.set_up else os.environ["MOTIONLIFT_PYTHON"]
-    options = [o for group in args.blender_options for o in group.split()]
+    extra = [o for group in args.blender_options for o in group.split()]
     with (
         tempfile.TemporaryDirectory() as home,
-        BlenderWindow(args.blender, Path(home), tuple(args.size), options) as window,
+        BlenderWindow(args.blender, Path(home), tuple(args.size), extra) as window,
     ):
         run = Run(window, args.out, args.clip)
         shutil.copy(args.rig, Path(home) / "hero.blend")

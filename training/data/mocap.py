@@ -152,25 +152,23 @@ def transfer(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> dic
     if skeleton.bones and (joint_map.bones or joint_map.aim):
         rotations = _bone_rotations(captured, joint_map, skeleton)
         root = _place(captured, joint_map, {joint_map.bones.get(skeleton.bones[0].name, captured.names[0]): 1})
-        root = root * _size_ratio(captured, joint_map, skeleton)
+        ratio = _size_ratio(captured, joint_map, skeleton)
+        root = root * ratio
         joints = forward_kinematics(skeleton, rotations, skeleton.rest_offsets) + root[:, None]
+        own = _on_own_feet(joints, captured, joint_map, skeleton, ratio)
         arrays: dict[str, Array] = {"rotations": continuous(matrix_to_quat(rotations))}
     else:
         missing = [n for n in skeleton.joint_names if n not in joint_map.joints]
         if missing:
             what = f"{joint_map.path}: [joints] lacks {', '.join(missing)} of skeleton {skeleton.name}"
             raise MotionliftError(what, "Say which joint of the recording each is")
-        joints = np.stack([_place(captured, joint_map, joint_map.joints[n]) for n in skeleton.joint_names], 1)
+        own = joints = np.stack([_place(captured, joint_map, joint_map.joints[n]) for n in skeleton.joint_names], 1)
         arrays = {}
-    points = contact_points(skeleton)
-    feet = joints[:, [skeleton.joint(n) for n in points]]
-    floor = float(np.percentile(feet[..., 2].min(1), 10)) if points else 0.0
-    contacts = find_contacts(_own_feet(feet, joints, captured, joint_map, skeleton), captured.fps) if points else None
-    joints = joints - [0, 0, floor]
-    if arrays:
+    if points := [skeleton.joint(n) for n in contact_points(skeleton)]:
+        joints = joints - [0, 0, float(np.percentile(joints[:, points, 2].min(1), 10))]
+        arrays["contacts"] = find_contacts(own[:, points], captured.fps).astype(np.float64)
+    if "rotations" in arrays:
         arrays["root"] = joints[:, 0]
-    if contacts is not None:
-        arrays["contacts"] = contacts.astype(np.float64)
     return {**arrays, "joints": joints, "up": np.array([0.0, 0.0, 1.0])}
 
 
@@ -357,20 +355,18 @@ def _size_ratio(captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> 
     return float(np.linalg.norm(np.diff(ours, axis=0), axis=-1).sum()) / length
 
 
-def _own_feet(feet: Array, joints: Array, captured: Captured, joint_map: JointMap, skeleton: Skeleton) -> Array:
-    """(T, points, 3) where the performer's own feet were: (T, points, 3) feet of other proportions slide, so they are
-    moved with the ankle to where the recording has it."""
-    if not (skeleton.bones and (joint_map.bones or joint_map.aim)):
-        return feet
-    out, ratio = np.array(feet), _size_ratio(captured, joint_map, skeleton)
-    for side in "lr":
-        bone = next((b for b in skeleton.bones if b.name == f"{side}_foot"), None)
-        if bone is not None and bone.name in joint_map.bones:
-            ankle = captured.positions[:, _index(captured, joint_map, joint_map.bones[bone.name])] * ratio
-            if not np.isfinite(ankle).all():  # a file of rotations alone
-                continue
-            columns = [i for i, n in enumerate(contact_points(skeleton)) if n[0] == side]
-            out[:, columns] += (ankle - joints[:, skeleton.joint(bone.head)])[:, None]
+def _on_own_feet(joints: Array, captured: Captured, joint_map: JointMap, skeleton: Skeleton, ratio: float) -> Array:
+    """(T, J, 3) joints with the feet where the performer's own were: those of other proportions slide, so they are
+    moved with the ankle to where the recording, made larger by `ratio`, has it."""
+    out = np.array(joints)
+    for bone in skeleton.bones:
+        if not bone.name.endswith("_foot") or bone.name not in joint_map.bones:
+            continue
+        ankle = captured.positions[:, _index(captured, joint_map, joint_map.bones[bone.name])] * ratio
+        if not np.isfinite(ankle).all():  # a file of rotations alone
+            continue
+        columns = [skeleton.joint(n) for n in contact_points(skeleton) if n[0] == bone.name[0]]
+        out[:, columns] += (ankle - joints[:, skeleton.joint(bone.head)])[:, None]
     return out
 
 

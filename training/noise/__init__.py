@@ -5,7 +5,8 @@ measured on. An error has parts that a clip has once and parts that wander:
 
     found = projection of (joint + bias in the axes of its bone)      the detector's own idea of where the joint is
             + spread, drawn once a clip
-            + fast and slow, two wanders (`training.synthetic.wander`) with knots FAST_SECONDS and SLOW_SECONDS apart
+            + fast and slow, two wanders (`training.detector_noise.wander`) with knots FAST_SECONDS and SLOW_SECONDS
+              apart
             + white, drawn anew in every frame
     all `lag` seconds late; the wandering parts are `hidden` times as large where the body hides the joint
 
@@ -83,24 +84,20 @@ def load_noise(layout: str, skeleton: Skeleton) -> DetectorNoise:
     if not path.is_file():
         raise MotionliftError(f"No errors are known of layout {layout!r}", f"Use one of {', '.join(noise_layouts())}")
     try:
-        return _arrange(layout, _read(path), skeleton)
+        return _arranged(path, skeleton.joint_names, tuple(b.name for b in skeleton.bones))
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise MotionliftError(
             f"{path}: damaged ({error})", "Write it again: python -m benchmarks.detector_noise"
         ) from error
 
 
-@lru_cache
-def _read(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def _arrange(layout: str, data: dict[str, Any], skeleton: Skeleton) -> DetectorNoise:
-    bones = [b.name for b in skeleton.bones]
-    count = len(skeleton.joint_names)
+@lru_cache  # training asks for each batch
+def _arranged(path: Path, joint_names: tuple[str, ...], bones: tuple[str, ...]) -> DetectorNoise:
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    count = len(joint_names)
     bone, bias = np.full(count, -1, np.intp), np.zeros((count, 3), np.float32)
     amounts = {name: np.zeros(count, np.float32) for name in AMOUNTS}
-    for j, name in enumerate(skeleton.joint_names):
+    for j, name in enumerate(joint_names):
         side = name[:2] if name[:2] in ("l_", "r_") else ""
         found = cast(dict[str, Any] | None, data["keypoints"].get(name.removeprefix(side)))
         if found is None:
@@ -111,7 +108,7 @@ def _arrange(layout: str, data: dict[str, Any], skeleton: Skeleton) -> DetectorN
         for key, array in amounts.items():
             array[j] = _amount(found[key], f"{name}.{key}")
     return DetectorNoise(
-        layout=layout,
+        layout=path.stem,
         bone=bone,
         bias=bias,
         spread=amounts["spread"],
