@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Generator
@@ -28,8 +29,8 @@ CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "chec
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0; 2 after bad input, with one line on what is wrong and what to do; 130 after Ctrl-C."""
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         return int(args.run(args) or 0)
     except MotionliftError as error:
         sys.stderr.write(f"motionlift: {error}\n")
@@ -473,8 +474,9 @@ def say(line: str) -> None:
 
 def run() -> None:
     """The command. Leaves without tear-down where Blender's module was used: after a file with Rigify's scripts that of
-    4.2 crashes there, when all is written."""
+    4.2 crashes there, when all is written. Ctrl-C that comes so late changes nothing any more."""
     code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "bpy" in sys.modules:
         sys.stdout.flush()
         sys.stderr.flush()
