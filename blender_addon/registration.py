@@ -9,7 +9,7 @@ from bpy.app.handlers import persistent
 from bpy.props import PointerProperty
 
 from . import batch, export, headless, notices, preferences, properties, setup
-from .capture import jobs
+from .capture import jobs, networks
 from .capture import operators as capture_operators
 from .retarget.blender import operator as retarget_operators
 from .takes import entries, overlay
@@ -22,6 +22,7 @@ CLASSES: tuple[type[Any], ...] = (
     *setup.CLASSES,
     *parts.CLASSES,
     *capture_operators.CLASSES,
+    *networks.CLASSES,
     *take_operators.CLASSES,
     *retarget_operators.CLASSES,
     *batch.CLASSES,

@@ -15,8 +15,9 @@ from .. import solve_settings
 from ..capture import jobs
 from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
+from ..capture.networks import missing
 from ..places import absolute
-from ..properties import WITH_FILE
+from ..properties import FINDING, WITH_FILE, network_property, networks
 from ..retarget.blender.operator import target_rig
 from ..takes.entries import active_take, there, unlisted
 from .parts import characters, draw_environment, draw_notices, draw_progress, draw_text
@@ -62,10 +63,10 @@ def draw_capture(layout: Any, context: Any) -> None:
         draw_notices(box, context, "setup")
     column = layout.column()
     column.prop(settings.solve, "height", text="Actor Height")
-    column.prop(settings.capture, "people")
-    column.prop(settings.capture, "detector")
-    if settings.capture.detector in WITH_FILE:
-        column.prop(settings.capture, "detector_file")
+    draw_detector(column, settings.capture, characters(context))
+    column.prop(settings.capture, "whose", text="People")
+    if settings.capture.whose == "numbers":
+        column.prop(settings.capture, "numbers")
     column.prop(settings.capture, "checkpoint")
     if hasattr(preferences(), "bl_rna"):
         column.prop(preferences(), "device")
@@ -75,6 +76,30 @@ def draw_capture(layout: Any, context: Any) -> None:
         "motionlift.capture", icon="OUTLINER_OB_ARMATURE", text="Capture" if not jobs.tasks() else "Capture Next"
     )
     draw_progress(layout)
+
+
+def draw_detector(layout: Any, settings: Any, width: int) -> None:
+    """What finds people, and what each kind of detector can be told."""
+    detector = settings.detector
+    layout.prop(settings, "detector")
+    if detector in WITH_FILE:
+        row = layout.row(align=True)
+        row.prop(settings, "detector_file", text="Keypoints" if detector == "keypoints" else "TOML File")
+        row.operator("motionlift.choose_detector_file", text="", icon="FILEBROWSER")
+    if networks(detector):
+        layout.prop(settings, network_property(detector))
+        if absent := missing(settings):
+            box = layout.box()
+            size = sum(n["megabytes"] for n in absent)
+            names = " and ".join(n["name"] for n in absent)
+            draw_text(box, f"{names}: not on this computer yet, about {size} MB", width - 4, "INFO")
+            box.operator("motionlift.fetch_networks", icon="IMPORT")
+    if detector == "mediapipe":
+        layout.prop(settings, "people")
+    elif detector != "keypoints":
+        layout.prop(settings, "most_people")
+    if detector in FINDING:
+        layout.prop(settings, "find_every")
 
 
 def draw_takes(layout: Any, context: Any) -> None:
