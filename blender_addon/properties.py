@@ -305,9 +305,10 @@ MotionliftSolve = solve_settings.make_group()
 
 
 def _redraw_overlay(_group: Any, _context: Any) -> None:
-    from .takes import overlay
+    from .takes import marks, overlay
 
     overlay.redraw()
+    marks.redraw()
 
 
 class MotionliftSettings(bpy.types.PropertyGroup):
@@ -328,6 +329,13 @@ class MotionliftSettings(bpy.types.PropertyGroup):
     show_overlay: BoolProperty(
         name="Overlay",
         description="Draw the take over its clip, in the Movie Clip Editor",
+        default=True,
+        update=_redraw_overlay,
+    )
+    show_marks: BoolProperty(
+        name="Repairs",
+        description="Draw gaps, filled frames, outliers and exchanged sides of the take along the timeline, and say in "
+        "the 3D view what is marked at the frame at hand",
         default=True,
         update=_redraw_overlay,
     )

@@ -12,7 +12,7 @@ from . import batch, export, headless, notices, preferences, properties, setup
 from .capture import jobs, networks
 from .capture import operators as capture_operators
 from .retarget.blender import operator as retarget_operators
-from .takes import entries, overlay
+from .takes import entries, marks, overlay
 from .takes import operators as take_operators
 from .ui import lists, panels, parts
 
@@ -24,6 +24,7 @@ CLASSES: tuple[type[Any], ...] = (
     *capture_operators.CLASSES,
     *networks.CLASSES,
     *take_operators.CLASSES,
+    *marks.CLASSES,
     *retarget_operators.CLASSES,
     *batch.CLASSES,
     *export.CLASSES,
@@ -41,6 +42,7 @@ def _before_load(*_: object) -> None:
 @persistent
 def _after_load(*_: object) -> None:
     entries.forget()
+    marks.forget()
 
 
 @persistent
@@ -71,6 +73,7 @@ def register() -> None:
         handlers.append(handler)
     jobs.register()
     overlay.register()
+    marks.register()
     headless.register()
     _add_keys()
 
@@ -78,6 +81,7 @@ def register() -> None:
 def unregister() -> None:
     _remove_keys()
     headless.unregister()
+    marks.unregister()
     overlay.unregister()
     jobs.unregister()
     for handlers, handler in reversed(HANDLERS):

@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..notices import Notice, perform
 from ..places import new_take, takes_folder
 from ..properties import FINDING, WITH_FILE
+from ..takes import marks
 from ..takes.entries import active_path, active_take, show_take
 from ..takes.summary import from_worker
 from ..worker.messages import Cancelled, Done, Failed, capture_job, solve_job
@@ -231,6 +232,7 @@ def start_solve(scene: Any, path: Path) -> Task:
         if not isinstance(ending, Done) or ending.take is None or target is None:
             return
         entry = show_take(target, ending.take, from_worker(dict(ending.summary), ""))
+        marks.forget()
         from ..takes.preview import update_preview
 
         again = update_preview(target, entry, ending.take)

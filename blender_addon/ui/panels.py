@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 
 from .. import solve_settings
+from ..armature import FIRST_FRAME
 from ..capture import jobs
 from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
@@ -20,6 +21,8 @@ from ..places import absolute
 from ..properties import FINDING, WITH_FILE, network_property, networks
 from ..retarget.blender.operator import target_rig
 from ..takes.entries import active_take, there, unlisted
+from ..takes.marks import ICONS, repairs_of
+from ..takes.repairs import KINDS, told
 from .parts import characters, draw_environment, draw_notices, draw_progress, draw_text
 
 EDITORS = ("VIEW_3D", "CLIP_EDITOR")
@@ -129,6 +132,7 @@ def draw_takes(layout: Any, context: Any) -> None:
         draw_text(layout, warning, width, "ERROR")
     if entry.people > 1:
         layout.prop(entry, "person", text=f"Person of {entry.people}")
+    draw_repairs(layout, entry, width)
     column = layout.column(align=True)
     column.operator("motionlift.preview", icon="ARMATURE_DATA")
     column.operator("motionlift.match_camera", icon="CAMERA_DATA")
@@ -136,6 +140,33 @@ def draw_takes(layout: Any, context: Any) -> None:
     column.use_property_split = False
     column.prop(settings, "match_time", text="Match Scene Rate and Range")
     column.prop(settings, "show_overlay", text="Overlay in the Clip Editor")
+    column.prop(settings, "show_marks", text="Repairs in the Timeline")
+
+
+def draw_repairs(layout: Any, entry: Any, width: int) -> None:
+    """How much of each person is a gap or was repaired, and where, in scene frames."""
+    found = repairs_of(absolute(entry.path))
+    marked = False
+    for number, person in enumerate(found, 1):
+        lines = [(kind, told(person, kind, FIRST_FRAME)) for kind in KINDS]
+        if not any(text for _, text in lines):
+            continue
+        marked = True
+        box = layout.box().column(align=True)
+        if len(found) > 1:
+            box.label(text=f"Person {number}, {person.frames} frames")
+        for kind, text in lines:
+            if text:
+                draw_text(box, f"{KINDS[kind][0].upper()}{KINDS[kind][1:]}: {text}", width - 4, ICONS[kind])
+        if person.joints:
+            most = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in person.joints[:3])
+            draw_text(box, f"Jumped most: {most}", width - 4, "BLANK1")
+    if found and not marked:
+        layout.label(text="No gaps, nothing repaired", icon="CHECKMARK")
+    if marked:
+        row = layout.row(align=True)
+        row.operator("motionlift.go_to_mark", text="Previous", icon="PREV_KEYFRAME").back = True
+        row.operator("motionlift.go_to_mark", text="Next", icon="NEXT_KEYFRAME")
 
 
 def draw_solve(layout: Any, context: Any) -> None:
