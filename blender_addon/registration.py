@@ -8,7 +8,7 @@ import bpy
 from bpy.app.handlers import persistent
 from bpy.props import PointerProperty
 
-from . import batch, export, headless, notices, preferences, properties, setup
+from . import batch, contact_edits, export, headless, notices, preferences, properties, setup
 from .capture import jobs, networks
 from .capture import operators as capture_operators
 from .retarget.blender import operator as retarget_operators
@@ -22,6 +22,7 @@ CLASSES: tuple[type[Any], ...] = (
     *setup.CLASSES,
     *parts.CLASSES,
     *capture_operators.CLASSES,
+    *contact_edits.CLASSES,
     *networks.CLASSES,
     *take_operators.CLASSES,
     *marks.CLASSES,

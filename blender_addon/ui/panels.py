@@ -17,6 +17,7 @@ from ..capture import jobs
 from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
 from ..capture.networks import missing
+from ..contact_edits import read_edits
 from ..places import absolute
 from ..properties import FINDING, WITH_FILE, network_property, networks
 from ..retarget.blender.operator import target_rig
@@ -182,9 +183,20 @@ def draw_solve(layout: Any, context: Any) -> None:
             field.prop(group, name, text="")
         else:
             column.prop(group, name)
+        if name == "contact_edits":
+            draw_contact_edits(column, group)
     row = layout.row(align=True)
     row.operator("motionlift.solve", icon="FILE_REFRESH")
     row.operator("motionlift.adopt_settings", text="", icon="EYEDROPPER")
+
+
+def draw_contact_edits(layout: Any, group: Any) -> None:
+    """A row for each word of the user's on a foot, and a button for another."""
+    for i, edit in enumerate(read_edits(group.contact_edits) or []):
+        row = layout.row(align=True)
+        row.label(text=edit.label, icon="LOCKED" if edit.stands else "UNLOCKED")
+        row.operator("motionlift.remove_contact_edit", text="", icon="X").index = i
+    layout.operator("motionlift.add_contact_edit", icon="ADD")
 
 
 def draw_retarget(layout: Any, context: Any) -> None:
