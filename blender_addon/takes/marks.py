@@ -13,7 +13,6 @@ import bpy
 from bpy.props import BoolProperty
 
 from ..armature import FIRST_FRAME
-from ..errors import UserError
 from ..notices import perform
 from ..places import absolute
 from ..take_file import TakeError
@@ -169,9 +168,7 @@ class GoToMark(bpy.types.Operator):
             found = repairs_of(active_path(scene))
             frame = next_mark(found, scene.frame_current - FIRST_FRAME, not self.back)
             if frame is None:
-                raise UserError(
-                    f"There is nothing marked {'before' if self.back else 'after'} this frame", "Go the other way"
-                )
+                return f"Nothing is marked {'before' if self.back else 'after'} this frame"
             scene.frame_set(frame + FIRST_FRAME)
             return "; ".join(words_at(found, frame + FIRST_FRAME))
 

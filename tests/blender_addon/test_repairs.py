@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from .extension import module, refused
+from .extension import module
 from .make_take import body, write_take
 from .test_extension_registration import draw_all
 
@@ -76,7 +76,7 @@ def test_marks_are_gone_to_in_scene_frames(scene: Any, take: Path) -> None:
         assert bpy.ops.motionlift.go_to_mark() == {"FINISHED"}
         seen.append(scene.frame_current)
     assert seen == [11, 21, 26, 31, 36]
-    assert "nothing marked after" in refused(bpy.ops.motionlift.go_to_mark)
+    assert bpy.ops.motionlift.go_to_mark() == {"FINISHED"} and scene.frame_current == 36
     assert bpy.ops.motionlift.go_to_mark(back=True) == {"FINISHED"} and scene.frame_current == 31
 
 
