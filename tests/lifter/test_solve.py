@@ -220,7 +220,7 @@ def test_heads_and_chests_turn_no_farther_than_people_can(body: Skeleton) -> Non
 
 
 def test_bones_whose_joints_stayed_keep_their_rotation(body: Skeleton, moving: Moving) -> None:
-    """Where nothing moved, or all together, the rotations before are the answer; what moved is found as without them."""
+    """Where nothing moved, or all together, the rotations before are the answer; others are found as without them."""
     _, _, joints = moving
     first = solve_rotations(body, joints, 30)
     same = solve_rotations(body, joints + [0.1, 0.2, -0.05], 30, before=(joints, first))
