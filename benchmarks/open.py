@@ -147,7 +147,8 @@ def _summary(rows: list[tuple[Entry, dict[str, Any]]]) -> list[str]:
     for entry, result in rows:
         clean, noisy = ({k: v["value"] for k, v in t["rows"]["mean of sources"].items()} for t in result["tables"])
         checkpoint = OUT / entry.name / f"{entry.name}.onnx"
-        d = describe(entry.network, "xs", skeleton_graph(load_checkpoint(str(checkpoint)).skeleton), channels_in=4)
+        options = {} if entry.network == "temporal_mixer" else {"channels_in": 4}  # which knows its own input
+        d = describe(entry.network, "xs", skeleton_graph(load_checkpoint(str(checkpoint)).skeleton), **options)
         frames = config_of(entry).data.frames
         seconds = result["seconds"]
         cells = (
