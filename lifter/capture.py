@@ -6,6 +6,7 @@ footage -> detect -> track -> lift -> solve (motion.py) -> take
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
 from .lift import Lifted, lift_people
 from .motion import SolveSettings, focal_ratio, solve_people
+from .pipeline import ahead, behind, queue_length
 from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
 from .solve import check_solvable
@@ -282,16 +284,19 @@ def _detect(
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
-    frames = read_frames(footage, start, end)
-    while batch := list(islice(frames, detector.batch)):
-        for frame, found in zip(batch, detector.detect(batch), strict=True):
-            indices.append(frame.index)
-            times.append(frame.time)
-            detections.append(found)
-            if watch is not None:
-                watch.see(frame.rgb, [d.xy for d in found])
-        if progress:
-            progress("detect", len(times), total)
+    many = queue_length(footage.width, footage.height, detector.batch)
+    with ExitStack() as threads:
+        frames = threads.enter_context(ahead(read_frames(footage, start, end), many))
+        see = None if watch is None else threads.enter_context(behind(watch.see, many))
+        while batch := list(islice(frames, detector.batch)):
+            for frame, found in zip(batch, detector.detect(batch), strict=True):
+                indices.append(frame.index)
+                times.append(frame.time)
+                detections.append(found)
+                if see is not None:
+                    see(frame.rgb, [d.xy for d in found])
+            if progress:
+                progress("detect", len(times), total)
     return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)
 
 
