@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lifter.detect import Detection
 from lifter.footage import Frame
 from lifter.pipeline import LONGEST_QUEUE, QUEUE_BYTES, ahead, behind, queue_length
 
-capture_module: Any = sys.modules["lifter.capture"]  # the package's name `capture` is its function
+capture_module: Any = import_module("lifter.capture")  # the package's name `capture` is its function
 DEMO = Path(lifter.__file__).parent / "demo" / "demo.mp4"
 
 
