@@ -78,7 +78,7 @@ def script(clip: Path) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - begun, "processor": time.process_time() - used, "frames": count}
 
 
-def whole(clip: Path, threads: bool = True) -> dict[str, Any]:
+def whole(clip: Path, threads: bool = True, every: str = "all") -> dict[str, Any]:
     """Seconds from the call of `capture` to the take on the disk, imports included, and those of each stage."""
     begun, used = time.perf_counter(), time.process_time()
     from lifter.capture import capture
@@ -94,7 +94,7 @@ def whole(clip: Path, threads: bool = True) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for name, instead in serial:
             patch.object(module, name, instead).start()
-        take = capture(clip, progress=progress)
+        take = capture(clip, every=every, progress=progress)
         reached["save"] = time.perf_counter() - begun
         save_take(take, Path(folder) / "a.take.npz")
     seconds = time.perf_counter() - begun
@@ -186,7 +186,7 @@ CHILDREN: dict[str, Callable[..., dict[str, Any]]] = {
     "bare": lambda clip: bare(Path(clip)),
     "script": lambda clip: script(Path(clip)),
     "serial": lambda clip: whole(Path(clip), threads=False),
-    "capture": lambda clip: whole(Path(clip)),
+    "capture": lambda clip, every="all": whole(Path(clip), every=every),
     "simulated": lambda frames, people: simulated(int(frames), int(people)),
     "looped": lambda clip, frames: looped(Path(clip), int(frames)),
 }
