@@ -338,7 +338,7 @@ def run_demo(args: argparse.Namespace) -> int:
 
 
 def run_models(args: argparse.Namespace) -> int:
-    from .detect.rtm_models import MODELS, fetch_model, known_model, model_folder
+    from .detect.rtm_models import LICENCE, MODELS, SOURCE, fetch_model, known_model, model_folder
 
     if args.fetch and (args.fetch[0] != "fetch" or not args.fetch[1:]):
         raise MotionliftError("Models can be listed and fetched", "motionlift models; motionlift models fetch NAME")
@@ -353,8 +353,9 @@ def run_models(args: argparse.Namespace) -> int:
     if not args.fetch:
         for model in MODELS.values():
             path = model_folder() / f"{model.name}.onnx"
-            there = f"{path.stat().st_size / 1e6:.0f} MB, fetched" if path.is_file() else "not fetched"
-            say(f"{model.name:<14} {model.kind:<7} {model.layout or 'boxes':<13} {there}")
+            there = "fetched" if path.is_file() else "not fetched"
+            say(f"{model.name:<14} {model.kind:<7} {model.layout or 'boxes':<13} {model.megabytes:>4} MB  {there}")
+        say(f"from {SOURCE}, licence {LICENCE}")
     return 0
 
 

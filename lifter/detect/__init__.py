@@ -59,6 +59,8 @@ class Detector(Protocol):
 DETECTORS = ("mediapipe", "rtmpose", "rtmw", "rtmo", "onnx", "keypoints")
 RTM = {"rtmpose": "rtmpose-m-26", "rtmw": "rtmw-m-133", "rtmo": "rtmo-m-17"}
 """The network that each takes where none is named."""
+FINDER = "yolox-m"
+"""The network of boxes where none is named."""
 
 
 def load_detector(
@@ -108,7 +110,7 @@ def _load_rtm(name: str, options: dict[str, Any]) -> Detector:
     else:
         _check_options(name, options, ["model", "finder", "models", *own])
         networks = named_networks(
-            str(options.get("model", RTM[name])), str(options.get("finder", "yolox-m")), str(options.get("models", ""))
+            str(options.get("model", RTM[name])), str(options.get("finder", FINDER)), str(options.get("models", ""))
         )
     return RtmDetector(networks, name, **{k: v for k, v in options.items() if k in own})
 
