@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from lifter.capture import capture
 from lifter.detect import Detection, Detector, load_detector
 from lifter.detect.models import BUNDLE, cache_folder
-from lifter.detect.rtm_models import find_model
+from lifter.detect.rtm_models import find_model, known_model
 from lifter.errors import MotionliftError
 from lifter.footage import Frame, open_footage, read_frames
 from lifter.metrics import compare
@@ -44,21 +44,19 @@ BODY = load_skeleton()
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row. networks: names in lifter/detect/rtm_models.py; parameters: millions, finder and pose network
-    together, as the model zoos of MMPose and YOLOX give them; "" where they do not."""
+    """A row. networks: names in lifter/detect/rtm_models.py."""
 
     label: str
     detector: str
     options: dict[str, Any] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
-    parameters: str = ""
 
 
 CANDIDATES = (
     Candidate("MediaPipe, one person", "mediapipe"),
     Candidate("MediaPipe, up to three", "mediapipe", {"people": 3}),
-    Candidate("RTMPose-m, 26 keypoints", "rtmpose", {"model": "rtmpose-m-26"}, ("yolox-m", "rtmpose-m-26"), "39.2"),
-    Candidate("RTMPose-m with YOLOX-tiny", "rtmpose", {"finder": "yolox-tiny"}, ("yolox-tiny", "rtmpose-m-26"), "19.0"),
+    Candidate("RTMPose-m, 26 keypoints", "rtmpose", {"model": "rtmpose-m-26"}, ("yolox-m", "rtmpose-m-26")),
+    Candidate("RTMPose-m with YOLOX-tiny", "rtmpose", {"finder": "yolox-tiny"}, ("yolox-tiny", "rtmpose-m-26")),
     Candidate("RTMPose-x, 26 keypoints", "rtmpose", {"model": "rtmpose-x-26"}, ("yolox-m", "rtmpose-x-26")),
     Candidate("RTMW-m, whole body", "rtmw", {"model": "rtmw-m-133"}, ("yolox-m", "rtmw-m-133")),
     Candidate("RTMW-x, whole body", "rtmw", {"model": "rtmw-x-133"}, ("yolox-m", "rtmw-x-133")),
@@ -187,12 +185,12 @@ def missing(candidate: Candidate) -> str:
 
 
 def size_of(candidate: Candidate) -> str:
-    """Of its networks' files, or what its makers say of it."""
+    """Of its networks' files; about, where they are not at hand."""
     try:
         files = [find_model(n) for n in candidate.networks] or [cache_folder() / BUNDLE]
         return f"{sum(f.stat().st_size for f in files) / 1e6:.0f} MB"
     except (MotionliftError, OSError):
-        return f"{candidate.parameters} M parameters" if candidate.parameters else "shown when fetched"
+        return f"about {sum(known_model(n).megabytes for n in candidate.networks)} MB"
 
 
 def table(clips: Sequence[Clip], clip: Path, frames: int, lines: list[str]) -> list[str]:
