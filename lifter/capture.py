@@ -6,8 +6,8 @@ footage -> detect -> track -> lift -> solve (motion.py) -> take
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +19,13 @@ from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
 from .detect import Detection, Detector, kept, load_detector
 from .errors import MotionliftError
+from .follow import detect_every, frames_apart
 from .footage import Footage, open_footage, read_frames
 from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
 from .lift import Lifted, lift_people
 from .motion import SolveSettings, focal_ratio, solve_people
+from .pipeline import ahead, behind, queue_length
 from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
 from .solve import check_solvable
@@ -52,6 +54,7 @@ def capture(
     end: float | None = None,
     detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
+    every: str | int = "all",
     people: str = "all",
     checkpoint: str = "body",
     device: str = "auto",
@@ -72,6 +75,9 @@ def capture(
         detector: a name; the path of keypoints that another tool found (docs/detectors.md); or a detector of the
             caller's own, which is closed at the end.
         detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
+        every: which frames the detector looks at: "all"; a number, for every n-th, with keypoints followed in the
+            pictures in between (lifter/follow.py); or "auto", at least twelve a second. Keypoints that another tool
+            found cost nothing: of them, auto takes all.
         people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
             a take of all of them numbers them.
         checkpoint: a name, or the path of the user's own.
@@ -87,6 +93,7 @@ def capture(
     settings = _sized(settings, height, network)
     moves = None if camera is None else read_camera_path(camera)
     footage = open_footage(path)
+    apart = frames_apart(every, footage.fps)
     taken = _lens(footage.width, footage.height, focal, fov, moves)
     if taken.source == "assumed" and lens == "auto":
         taken = _lens_of_file(footage, taken)
@@ -94,13 +101,15 @@ def capture(
         with_detector = load_detector(detector, progress, footage, **(detector_options or {}))
     else:
         with_detector = detector
+    if every == "auto" and with_detector.name.endswith(" keypoints"):
+        apart = 1
     try:
         name = None
         if keep_megabytes > 0 and isinstance(detector, str):
-            name = kept.key(footage, start, end, detector, detector_options or {}, moves is None)
+            name = kept.key(footage, start, end, detector, detector_options or {}, moves is None, apart)
         found = kept.load(name) if name else None
         if found is None:
-            found = _detect(footage, with_detector, start, end, progress, watched=moves is None)
+            found = _detect(footage, with_detector, start, end, progress, moves is None, apart)
             if name and any(found.people):
                 kept.keep(name, found, keep_megabytes)
     finally:
@@ -109,6 +118,7 @@ def capture(
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = choose_people(track_people(times, detections, with_detector.layout, footage.fps), people)
+    detections.clear()  # tracks hold what is needed of them: an hour of detections fills half a gigabyte
     header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,
@@ -121,7 +131,7 @@ def capture(
             "end": end,
         },
         "lens": _lens_header(taken),
-        "detector": {"name": with_detector.name, "layout": with_detector.layout},
+        "detector": {"name": with_detector.name, "layout": with_detector.layout, "every": apart},
         "warnings": [found.warning] if found.warning else [],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
@@ -272,8 +282,10 @@ def _detect(
     end: float | None,
     progress: Progress | None,
     watched: bool,
+    every: int = 1,
 ) -> kept.Detected:
-    """Number and time of each frame, and who is in it; watched: and whether the camera moved."""
+    """Number and time of each frame, and who is in it; watched: and whether the camera moved; every: of how many
+    frames the detector looks at one."""
     indices: list[int] = []
     times: list[float] = []
     detections: list[list[Detection]] = []
@@ -282,16 +294,18 @@ def _detect(
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
-    frames = read_frames(footage, start, end)
-    while batch := list(islice(frames, detector.batch)):
-        for frame, found in zip(batch, detector.detect(batch), strict=True):
+    many = queue_length(footage.width, footage.height, detector.batch)
+    with ExitStack() as threads:
+        frames = threads.enter_context(ahead(read_frames(footage, start, end), many))
+        see = None if watch is None else threads.enter_context(behind(watch.see, many))
+        for frame, found in detect_every(frames, detector, every):
             indices.append(frame.index)
             times.append(frame.time)
             detections.append(found)
-            if watch is not None:
-                watch.see(frame.rgb, [d.xy for d in found])
-        if progress:
-            progress("detect", len(times), total)
+            if see is not None:
+                see(frame.rgb, [d.xy for d in found])
+            if progress:
+                progress("detect", len(times), total)
     return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)
 
 

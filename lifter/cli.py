@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "checkpoint", "device")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "every", "people", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -117,6 +117,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="of the detector (docs/detectors.md), such as people=3; may be given again",
+    )
+    one.add_argument(
+        "--every",
+        default="all",
+        metavar="all|auto|N",
+        help="frames that the detector looks at: all; every N-th, keypoints followed in between; or twelve a second",
     )
     one.add_argument(
         "--people",
@@ -229,6 +235,7 @@ def run_capture(args: argparse.Namespace) -> int:
             end=args.end,
             detector=args.detector,
             detector_options=detector_options(args),
+            every=args.every,
             people=args.people,
             checkpoint=args.checkpoint,
             device=args.device,

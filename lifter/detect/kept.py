@@ -1,7 +1,8 @@
 """Detections of footage that was captured before, kept in files: another lens or checkpoint needs no detector again.
 
 A file is named by a hash of all that detections depend on: the footage's files with their sizes and dates, the range,
-the detector, its options and its release. Writing one too many removes those that were used least lately.
+the detector, its options, its release and which frames it looks at. Writing one too many removes those that were used
+least lately.
 """
 
 from __future__ import annotations
@@ -50,9 +51,16 @@ def folder() -> Path:
 
 
 def key(
-    footage: Footage, start: float | None, end: float | None, detector: str, options: dict[str, Any], watched: bool
+    footage: Footage,
+    start: float | None,
+    end: float | None,
+    detector: str,
+    options: dict[str, Any],
+    watched: bool,
+    every: int = 1,
 ) -> str:
-    """A name for what will be found. Raises OSError where the footage is gone."""
+    """A name for what will be found by a detector that looks at every n-th frame. Raises OSError where the footage is
+    gone."""
     stats = [(str(p.absolute()), p.stat()) for p in footage.files or (footage.path,)]
     try:
         release = version(detector)
@@ -64,6 +72,7 @@ def key(
         "range": (start, end),
         "detector": (detector, release, sorted(options.items())),
         "watched": watched,
+        "every": every,
     }
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:32]
 
