@@ -29,6 +29,16 @@ with bpy.context.temp_override(window=window, area=area, region=region):
 result = 1
 """
 
+CHANGE_FRAME = """
+window = bpy.context.window_manager.windows[0]
+area = next(a for a in window.screen.areas if a.type == "DOPESHEET_EDITOR")
+region = next(r for r in area.regions if r.type == "WINDOW")
+with bpy.context.temp_override(window=window, area=area, region=region):
+    bpy.ops.anim.change_frame(frame={frame})
+result = 1
+"""
+"""As a click in the timeline does: the clip follows, which it does not for Scene.frame_set."""
+
 
 def main() -> int:
     parser = options(__doc__, "out/repairs")
@@ -116,7 +126,7 @@ result = 1""")
         if not spells:
             run.say(f"nothing is {kind} in this take")
             continue
-        window.run(f"{SCENE}.frame_set({spells[0][0] + 1}); result = 1")
+        window.run(CHANGE_FRAME.format(frame=spells[0][0] + 1))
         time.sleep(5)  # the clip's picture is decoded meanwhile
         run.shoot(f"clip-{kind}")
 
