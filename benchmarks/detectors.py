@@ -197,8 +197,8 @@ def size_of(candidate: Candidate) -> str:
 def table(clips: Sequence[Clip], clip: Path, frames: int, lines: list[str]) -> list[str]:
     """The table; rows by clip are put behind `lines`."""
     out = [
-        "| detector | licence | size | layout | ms a frame | of the processor | 2D error, pixels | % of the height | found | MPJPE mm "
-        "| P-MPJPE mm | acceleration error |",
+        "| detector | licence | size | layout | ms a frame | of the processor | 2D error, pixels | % of the height "
+        "| found | MPJPE mm | P-MPJPE mm | acceleration error |",
         "|---" * 12 + "|",
     ]
     for candidate in CANDIDATES:
