@@ -315,6 +315,17 @@ def memory_lines(clip: Path, sizes: Sequence[str], loops: Sequence[int]) -> list
     return lines
 
 
+def put_part(path: Path, text: str) -> None:
+    """Write a part of the file, a heading of the second level and what follows, in place of the one that it had."""
+    before = path.read_text() if path.exists() else "# Capturing: time and memory\n"
+    top, *parts = before.split("\n## ")
+    found = {p.split("\n")[0]: p for p in parts}
+    new = text.removeprefix("## ")
+    found[new.split("\n")[0]] = new
+    order = sorted(found, key=lambda title: list(PARTS.values()).index(title))
+    path.write_text("\n".join([top, *(f"## {found[title].rstrip()}\n" for title in order)]))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, help="footage to go through")
@@ -335,26 +346,12 @@ def main() -> int:
     clip = args.clip or make_clip(args.folder, args.times)
     remark = [args.remark, ""] if args.remark else []
     for part in args.parts:
-        if part == "time":
-            lines = speed_lines(clip, args.rounds)
-        else:
-            lines = memory_lines(clip, args.sizes, args.loops)
+        lines = speed_lines(clip, args.rounds) if part == "time" else memory_lines(clip, args.sizes, args.loops)
         text = "\n".join([f"#{heading(PARTS[part])}", *remark, *lines, ""])
         sys.stdout.write(text)
         if args.out:
             put_part(args.out, text)
     return 0
-
-
-def put_part(path: Path, text: str) -> None:
-    """Write a part of the file, a heading of the second level and what follows, in place of the one that it had."""
-    before = path.read_text() if path.exists() else "# Capturing: time and memory\n"
-    top, *parts = before.split("\n## ")
-    found = {p.split("\n")[0]: p for p in parts}
-    new = text.removeprefix("## ")
-    found[new.split("\n")[0]] = new
-    order = sorted(found, key=lambda title: list(PARTS.values()).index(title))
-    path.write_text("\n".join([top, *(f"## {found[title].rstrip()}\n" for title in order)]))
 
 
 if __name__ == "__main__":
