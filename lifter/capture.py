@@ -6,7 +6,7 @@ footage -> detect -> track -> lift -> solve (motion.py) -> take
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from .camera import Lens, make_lens, unzoom
 from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
-from .detect import Detection, Detector, kept, load_detector
+from .detect import Detection, Detector, HandChoice, kept, load_detector, with_hands
 from .errors import MotionliftError
 from .footage import Footage, open_footage, read_frames
+from .hands import hand_bones, hand_joints, hand_warnings, has_hands, unsolved_hands
 from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
 from .lift import Lifted, lift_people
@@ -53,6 +54,7 @@ def capture(
     detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
     people: str = "all",
+    hands: HandChoice = "auto",
     checkpoint: str = "body",
     device: str = "auto",
     keep_megabytes: int = 0,
@@ -74,6 +76,7 @@ def capture(
         detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
         people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
             a take of all of them numbers them.
+        hands: whether fingers are looked for: off, of hands that are large enough (auto), or of all (on).
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu", "gpu" or a backend (lifter/device.py).
         keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
@@ -95,13 +98,16 @@ def capture(
     else:
         with_detector = detector
     try:
+        untold = None
+        if hands != "off":
+            with_detector, untold = with_hands(with_detector, hands, progress)
         name = None
         if keep_megabytes > 0 and isinstance(detector, str):
-            name = kept.key(footage, start, end, detector, detector_options or {}, moves is None)
+            name = kept.key(footage, start, end, detector, {**(detector_options or {}), "hands": hands}, moves is None)
         found = kept.load(name) if name else None
         if found is None:
             found = _detect(footage, with_detector, start, end, progress, watched=moves is None)
-            if name and any(found.people):
+            if name and any(found.people) and untold is None:
                 kept.keep(name, found, keep_megabytes)
     finally:
         with_detector.close()
@@ -122,7 +128,8 @@ def capture(
         },
         "lens": _lens_header(taken),
         "detector": {"name": with_detector.name, "layout": with_detector.layout},
-        "warnings": [found.warning] if found.warning else [],
+        "hands": {"choice": hands},
+        "warnings": [w for w in (found.warning, untold, *hand_warnings(tracks, hands)) if w],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
     if taken.source == "assumed" and lens == "estimate":
@@ -220,7 +227,7 @@ def estimated_lens(
     """The lens that fits a person best in a picture of that size, and how uncertain its focal length is, as a part."""
     many = min(len(track.frames), round(SECONDS * fps))
     start = (len(track.frames) - many) // 2
-    part = Track(**{f.name: getattr(track, f.name)[start : start + many] for f in fields(Track)})
+    part = replace(track.part(slice(start, start + many)), hands=None)
     plain, done = replace(settings, foot_lock=False), 0
 
     def solved(lens: Lens) -> tuple[Camera, Person]:
@@ -322,6 +329,8 @@ def _lift_and_solve(
         "settings": asdict(settings),
         "solve_warnings": list(warnings),
     }
+    if all(p.hands is not None for p in solved) and has_hands(network.skeleton):
+        header["hands"] = {**header.get("hands", {}), "joints": hand_joints(), "bones": hand_bones()}
     return Take(header, camera, solved)
 
 
@@ -357,6 +366,7 @@ def _lifted_person(track: Track, lifted: Lifted, network: Checkpoint, fps: float
         stands=np.zeros((frames, 4), bool),
         outlier=np.zeros((frames, joints), bool),
         offsets=np.zeros((joints, 3), np.float32),
+        hands=None if track.hands is None else unsolved_hands(track.hands),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "checkpoint", "device")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "hands", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,6 +123,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         default="all",
         metavar="all|most|1,3",
         help="whom to capture of those that the detector finds: all; the one seen most; or some, by a take's numbers",
+    )
+    one.add_argument(
+        "--hands",
+        choices=("off", "auto", "on"),
+        default="auto",
+        help="fingers: of hands that are large enough in the picture (auto), of all (on), or none (docs/hands.md)",
     )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
     one.add_argument(
@@ -230,6 +236,7 @@ def run_capture(args: argparse.Namespace) -> int:
             detector=args.detector,
             detector_options=detector_options(args),
             people=args.people,
+            hands=args.hands,
             checkpoint=args.checkpoint,
             device=args.device,
             settings=settings,
