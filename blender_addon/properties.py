@@ -150,6 +150,15 @@ class MotionliftCapture(bpy.types.PropertyGroup):
         items=checkpoint_items,
     )
     people: IntProperty(name="People", default=1, min=1, max=8, description="How many people to follow; one is fastest")
+    hands: EnumProperty(
+        name="Hands",
+        description="Whether fingers are captured, too. Hands that are not seen are relaxed",
+        items=(
+            ("auto", "Auto", "Of hands that are large enough in the picture"),
+            ("on", "On", "Of all hands, however small"),
+            ("off", "Off", "No fingers: capturing is faster"),
+        ),
+    )
 
 
 class MotionliftTake(bpy.types.PropertyGroup):

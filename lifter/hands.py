@@ -234,12 +234,15 @@ def finger_turns(angles: NDArray[np.floating[Any]]) -> Array:
     return frames @ own @ np.swapaxes(frames, -1, -2)
 
 
-def hand_shape(angles: NDArray[np.floating[Any]]) -> Array:
-    """(..., 5, 4) angles to (..., 21, 3) points of a left hand in the T-pose, from the wrist, metres."""
+def hand_shape(angles: NDArray[np.floating[Any]], knuckles: Array = KNUCKLES, lengths: Array = LENGTHS) -> Array:
+    """(..., 5, 4) angles to (..., 21, 3) points of a left hand in the T-pose, from the wrist, metres.
+
+    knuckles: (5, 3) where fingers begin; lengths: (5, 3) of their bones; those of an ordinary hand.
+    """
     turns = finger_turns(angles)
     along = turns @ FRAMES[:, None, :, 0, None]
-    steps = along[..., 0] * LENGTHS[..., None]
-    start = np.broadcast_to(KNUCKLES[:, None], (*steps.shape[:-2], 1, 3))
+    steps = along[..., 0] * lengths[..., None]
+    start = np.broadcast_to(knuckles[:, None], (*steps.shape[:-2], 1, 3))
     fingers = np.concatenate([start, start + np.cumsum(steps, -2)], -2)
     fingers = fingers.reshape(*fingers.shape[:-3], 20, 3)
     return np.concatenate([np.zeros((*fingers.shape[:-2], 1, 3)), fingers], -2)

@@ -140,6 +140,8 @@ def capture_options(settings: Any) -> dict[str, Any]:
     options["checkpoint"] = settings.checkpoint
     if settings.people > 1 and settings.detector not in WITH_FILE:
         options["detector_options"]["people"] = settings.people
+    if "hands" in solve_settings.offered()["capture"]:
+        options["hands"] = settings.hands
     if "device" in solve_settings.offered()["capture"]:
         options["device"] = preferences().device
     if "keep_megabytes" in solve_settings.offered()["capture"]:

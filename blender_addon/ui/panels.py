@@ -66,6 +66,7 @@ def draw_capture(layout: Any, context: Any) -> None:
     column.prop(settings.capture, "detector")
     if settings.capture.detector in WITH_FILE:
         column.prop(settings.capture, "detector_file")
+    column.prop(settings.capture, "hands")
     column.prop(settings.capture, "checkpoint")
     if hasattr(preferences(), "bl_rna"):
         column.prop(preferences(), "device")

@@ -61,7 +61,7 @@ class WithHands:
         self.name, self.layout, self.batch = detector.name, detector.layout, detector.batch
         self.warning: str | None = None
         self._own = hand_columns(detector.layout)
-        self._body = _body_columns(detector.layout)
+        self._body = body_columns(detector.layout)
         self._finder: HandFinder | None = None
         if self._own is not None:
             return
@@ -112,7 +112,7 @@ class Wrist:
     up: Array
 
 
-def _body_columns(layout: str) -> dict[str, int] | None:
+def body_columns(layout: str) -> dict[str, int] | None:
     """Numbers of the keypoints that show where hands are; None where there are no wrists and elbows."""
     names = layout_keypoints(layout)
     parts = ("shoulder", "elbow", "wrist", "index", "little", "hip")
@@ -292,7 +292,7 @@ class HandFinder:
     def _find(
         self, rgb: NDArray[np.uint8], person: _Followed, side: int, wrist: Wrist, hands: SeenHands
     ) -> float | None:
-        """Look at one hand. Returns by how many hand lengths its wrist lies off the body's; None where none is found."""
+        """Look at one hand. Returns how many hand lengths its wrist lies off the body's; None where none is."""
         network = person.networks[side]
         matrix = crop_matrix(wrist)
         # A picture with nothing in it ends the following of what was not the hand, or of the hand of somebody else.
@@ -355,7 +355,7 @@ def hand_columns(layout: str) -> tuple[NDArray[np.intp], dict[str, int]] | None:
     names = layout_keypoints(layout)
     body_names = {"thumb_2": "thumb", "index_1": "index", "little_1": "little", "root": "hand_root"}
     wanted = [[f"{s}_{body_names.get(p, p)}" for p in POINTS] for s in SIDES]
-    columns = _body_columns(layout)
+    columns = body_columns(layout)
     if columns is None or not all(n in names for side in wanted for n in side):
         return None
     return np.array([[names.index(n) for n in side] for side in wanted]), columns
