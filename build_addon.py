@@ -238,6 +238,8 @@ def requirements(target: str, variant: str) -> list[str]:
         "absl-py==2.5.1",
         "flatbuffers==25.12.19",
         "packaging==26.3",
+        "rtmlib==0.0.16",
+        "tqdm==4.70.1",  # rtmlib imports it
     ]
     if target == "macos-x64-py311":  # the last that were made for it
         return [*wanted, "mediapipe==0.10.21", "protobuf==5.29.6", "attrs==26.1.0", "onnxruntime==1.23.2"]

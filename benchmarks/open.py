@@ -57,6 +57,11 @@ ENTRIES = (
           ("pretraining={steps: 250, batch: 16, masks: {draws: 1, target_layers: 2, tau: [0.99, 0.999]}}",)),
     Entry("ampose_1", "ampose", "single frames, each of a clip of its own", ONE_FRAME),
     Entry("tcn_1", "tcn", "single frames, each of a clip of its own", ONE_FRAME),
+    Entry("temporal_mixer", "temporal_mixer", "27 frames"),
+    Entry("temporal_mixer_short", "temporal_mixer", "9 frames of three times as many clips", SHORT),
+    Entry("temporal_mixer_1", "temporal_mixer", "single frames, each of a clip of its own", ONE_FRAME),
+    Entry("temporal_mixer_long", "temporal_mixer", "9 frames, in as much CPU time as ampose_1: 5.4 times the frames",
+          (*SHORT, "steps=6500")),
     Entry("tcn_short", "tcn", "9 frames of three times as many clips", SHORT),
     Entry("transformer_gcn_short", "transformer_gcn", "9 frames of three times as many clips", SHORT),
     Entry("ssr_stf_short", "ssr_stf", "9 frames of three times as many clips", SHORT),
@@ -142,7 +147,8 @@ def _summary(rows: list[tuple[Entry, dict[str, Any]]]) -> list[str]:
     for entry, result in rows:
         clean, noisy = ({k: v["value"] for k, v in t["rows"]["mean of sources"].items()} for t in result["tables"])
         checkpoint = OUT / entry.name / f"{entry.name}.onnx"
-        d = describe(entry.network, "xs", skeleton_graph(load_checkpoint(str(checkpoint)).skeleton), channels_in=4)
+        options = {} if entry.network == "temporal_mixer" else {"channels_in": 4}  # which knows its own input
+        d = describe(entry.network, "xs", skeleton_graph(load_checkpoint(str(checkpoint)).skeleton), **options)
         frames = config_of(entry).data.frames
         seconds = result["seconds"]
         cells = (

@@ -119,14 +119,28 @@ class MotionliftFootage(bpy.types.PropertyGroup):
 DETECTORS = {
     "mediapipe": ("MediaPipe", "Comes with Motionlift"),
     "keypoints": ("Keypoint Files", "What another tool found: OpenPose, MMPose, AlphaPose, DeepLabCut and others"),
-    "rtmpose": ("RTMPose", "Body, or body and feet; needs the package rtmlib and its models"),
-    "rtmw": ("RTMW", "Body, face and hands; needs the package rtmlib and its models"),
-    "rtmo": ("RTMO", "All people of a picture at once; needs the package rtmlib and its models"),
-    "onnx": ("Own Model", "A network of your own, described by a TOML file"),
+    "rtmpose": ("RTMPose", "Body, or body and feet, of everybody; its networks are fetched by a button"),
+    "rtmw": ("RTMW", "Body, feet, face and hands of everybody; its networks are fetched by a button"),
+    "rtmo": ("RTMO", "Bodies of everybody at once, in the same time for many; its network is fetched by a button"),
+    "onnx": ("Own Model", "A network of your own, described by a TOML file (docs/detectors.md)"),
 }
 """Name and description in the menu, by the lifter's name of a detector."""
 WITH_FILE = ("keypoints", "onnx")
 """Detectors that are told a file."""
+FINDING = ("rtmpose", "rtmw", "onnx")
+"""Detectors that first find where people are, in every frame or in some."""
+KEYPOINT_FILES = (".json", ".csv", ".h5", ".npy", ".npz", ".trc")
+"""Ends of the names of files with keypoints."""
+
+
+def networks(detector: str | None = None) -> list[dict[str, Any]]:
+    """Networks that can be fetched, of one detector or all; the detector's usual one first."""
+    return [n for n in solve_settings.offered()["networks"]["models"] if detector in (None, n["detector"])]
+
+
+def network_property(detector: str) -> str:
+    """Name of the property that says which network a detector runs."""
+    return f"network_{detector}"
 
 
 def detector_items() -> list[tuple[str, str, str]]:
@@ -139,7 +153,8 @@ class MotionliftCapture(bpy.types.PropertyGroup):
     detector: EnumProperty(name="Detector", description="What finds people in the picture", items=detector_items())
     detector_file: StringProperty(
         name="File",
-        description="The keypoints that another tool found in this clip, a file or a folder",
+        description="The keypoints that another tool found in this clip, a file or a folder; or the TOML file of "
+        "your own network",
         subtype="FILE_PATH",
         options=RELATIVE,
     )
@@ -149,7 +164,33 @@ class MotionliftCapture(bpy.types.PropertyGroup):
         "(preferences)",
         items=checkpoint_items,
     )
-    people: IntProperty(name="People", default=1, min=1, max=8, description="How many people to follow; one is fastest")
+    people: IntProperty(
+        name="Look for", default=1, min=1, max=8, description="How many people to follow; one is fastest"
+    )
+    most_people: IntProperty(
+        name="At Most",
+        default=0,
+        min=0,
+        soft_max=8,
+        description="So many people in a frame, the largest; 0 is everybody",
+    )
+    find_every: IntProperty(
+        name="Find Every",
+        default=1,
+        min=1,
+        soft_max=30,
+        description="Look for people in every so-many-th frame, and follow their keypoints in between: faster, but "
+        "newcomers wait, and who is lost stays lost until then",
+    )
+    whose: EnumProperty(
+        name="Take",
+        description="Which of the people that are seen come into the take",
+        items=(
+            ("all", "All", "Everybody who is seen"),
+            ("most", "Most Visible", "The one who is seen in most frames"),
+            ("numbers", "By Number", "Some, by the numbers that a take of all gives them; 1 is seen most"),
+        ),
+    )
     hands: EnumProperty(
         name="Hands",
         description="Whether fingers are captured, too. Hands that are not seen are relaxed",
@@ -158,6 +199,15 @@ class MotionliftCapture(bpy.types.PropertyGroup):
             ("on", "On", "Of all hands, however small"),
             ("off", "Off", "No fingers: capturing is faster"),
         ),
+    )
+    numbers: StringProperty(name="Numbers", default="1", description="Numbers of people with commas, such as 1, 3")
+
+
+for _detector in dict.fromkeys(n["detector"] for n in networks() if n["detector"]):
+    MotionliftCapture.__annotations__[network_property(_detector)] = EnumProperty(
+        name="Network",
+        description="What finds the keypoints: larger ones are surer and slower",
+        items=[(n["name"], n["name"], f"Layout {n['layout']}, about {n['megabytes']} MB") for n in networks(_detector)],
     )
 
 
@@ -264,9 +314,10 @@ MotionliftSolve = solve_settings.make_group()
 
 
 def _redraw_overlay(_group: Any, _context: Any) -> None:
-    from .takes import overlay
+    from .takes import marks, overlay
 
     overlay.redraw()
+    marks.redraw()
 
 
 class MotionliftSettings(bpy.types.PropertyGroup):
@@ -287,6 +338,13 @@ class MotionliftSettings(bpy.types.PropertyGroup):
     show_overlay: BoolProperty(
         name="Overlay",
         description="Draw the take over its clip, in the Movie Clip Editor",
+        default=True,
+        update=_redraw_overlay,
+    )
+    show_marks: BoolProperty(
+        name="Repairs",
+        description="Draw gaps, filled frames, outliers and exchanged sides of the take along the timeline, and say in "
+        "the 3D view what is marked at the frame at hand",
         default=True,
         update=_redraw_overlay,
     )

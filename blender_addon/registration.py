@@ -8,11 +8,11 @@ import bpy
 from bpy.app.handlers import persistent
 from bpy.props import PointerProperty
 
-from . import batch, export, headless, notices, preferences, properties, setup
-from .capture import jobs
+from . import batch, contact_edits, export, headless, notices, preferences, properties, setup
+from .capture import jobs, networks
 from .capture import operators as capture_operators
 from .retarget.blender import operator as retarget_operators
-from .takes import entries, overlay
+from .takes import entries, marks, overlay
 from .takes import operators as take_operators
 from .ui import lists, panels, parts
 
@@ -22,7 +22,10 @@ CLASSES: tuple[type[Any], ...] = (
     *setup.CLASSES,
     *parts.CLASSES,
     *capture_operators.CLASSES,
+    *contact_edits.CLASSES,
+    *networks.CLASSES,
     *take_operators.CLASSES,
+    *marks.CLASSES,
     *retarget_operators.CLASSES,
     *batch.CLASSES,
     *export.CLASSES,
@@ -40,6 +43,7 @@ def _before_load(*_: object) -> None:
 @persistent
 def _after_load(*_: object) -> None:
     entries.forget()
+    marks.forget()
 
 
 @persistent
@@ -70,6 +74,7 @@ def register() -> None:
         handlers.append(handler)
     jobs.register()
     overlay.register()
+    marks.register()
     headless.register()
     _add_keys()
 
@@ -77,6 +82,7 @@ def register() -> None:
 def unregister() -> None:
     _remove_keys()
     headless.unregister()
+    marks.unregister()
     overlay.unregister()
     jobs.unregister()
     for handlers, handler in reversed(HANDLERS):

@@ -81,6 +81,12 @@ class TakeFile:
         return seen[..., :2] / depth * focal[:, None, None] + self.K[:2, 2]
 
 
+def read_joint_names(header: str) -> tuple[str, ...]:
+    """Of a take's header as it is in the file. Raises ValueError, KeyError or TypeError where it says none."""
+    said = cast(dict[str, Any], json.loads(header))
+    return tuple(str(j["name"]) for j in cast(list[dict[str, Any]], said["skeleton"]["joints"]))
+
+
 def _person(arrays: dict[str, NDArray[Any]], key: str) -> TakePerson:
     names = [f for f in TakePerson.__dataclass_fields__ if f != "unseen_hands"]
     values: dict[str, Any] = {f: arrays[f"{key}/{f}"] for f in names}

@@ -6,8 +6,8 @@ footage -> detect -> track -> lift -> solve (motion.py) -> take
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +19,14 @@ from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
 from .detect import Detection, Detector, HandChoice, kept, load_detector, with_hands
 from .errors import MotionliftError
+from .follow import detect_every, frames_apart
 from .footage import Footage, open_footage, read_frames
 from .hands import hand_bones, hand_joints, hand_warnings, has_hands, unsolved_hands
 from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
 from .lift import Lifted, lift_people
 from .motion import SolveSettings, focal_ratio, solve_people
+from .pipeline import ahead, behind, queue_length
 from .skeleton import keypoints_to_joints, layout_keypoints
 from .smooth import runs
 from .solve import check_solvable
@@ -53,6 +55,7 @@ def capture(
     end: float | None = None,
     detector: str | Detector = "mediapipe",
     detector_options: dict[str, Any] | None = None,
+    every: str | int = "all",
     people: str = "all",
     hands: HandChoice = "auto",
     checkpoint: str = "body",
@@ -74,6 +77,9 @@ def capture(
         detector: a name; the path of keypoints that another tool found (docs/detectors.md); or a detector of the
             caller's own, which is closed at the end.
         detector_options: for a detector by name or path, such as {"people": 3} or {"layout": "halpe26"}.
+        every: which frames the detector looks at: "all"; a number, for every n-th, with keypoints followed in the
+            pictures in between (lifter/follow.py); or "auto", at least twelve a second. Keypoints that another tool
+            found cost nothing: of them, auto takes all.
         people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
             a take of all of them numbers them.
         hands: whether fingers are looked for: off, of hands that are large enough (auto), or of all (on).
@@ -90,6 +96,7 @@ def capture(
     settings = _sized(settings, height, network)
     moves = None if camera is None else read_camera_path(camera)
     footage = open_footage(path)
+    apart = frames_apart(every, footage.fps)
     taken = _lens(footage.width, footage.height, focal, fov, moves)
     if taken.source == "assumed" and lens == "auto":
         taken = _lens_of_file(footage, taken)
@@ -97,16 +104,19 @@ def capture(
         with_detector = load_detector(detector, progress, footage, **(detector_options or {}))
     else:
         with_detector = detector
+    if every == "auto" and with_detector.name.endswith(" keypoints"):
+        apart = 1
     try:
         untold = None
         if hands != "off":
             with_detector, untold = with_hands(with_detector, hands, progress)
         name = None
         if keep_megabytes > 0 and isinstance(detector, str):
-            name = kept.key(footage, start, end, detector, {**(detector_options or {}), "hands": hands}, moves is None)
+            options = {**(detector_options or {}), "hands": hands}
+            name = kept.key(footage, start, end, detector, options, moves is None, apart)
         found = kept.load(name) if name else None
         if found is None:
-            found = _detect(footage, with_detector, start, end, progress, watched=moves is None)
+            found = _detect(footage, with_detector, start, end, progress, moves is None, apart)
             if name and any(found.people) and untold is None:
                 kept.keep(name, found, keep_megabytes)
     finally:
@@ -127,7 +137,7 @@ def capture(
             "end": end,
         },
         "lens": _lens_header(taken),
-        "detector": {"name": with_detector.name, "layout": with_detector.layout},
+        "detector": {"name": with_detector.name, "layout": with_detector.layout, "every": apart},
         "hands": {"choice": hands},
         "warnings": [w for w in (found.warning, untold, *hand_warnings(tracks, hands)) if w],
     }
@@ -279,8 +289,10 @@ def _detect(
     end: float | None,
     progress: Progress | None,
     watched: bool,
+    every: int = 1,
 ) -> kept.Detected:
-    """Number and time of each frame, and who is in it; watched: and whether the camera moved."""
+    """Number and time of each frame, and who is in it; watched: and whether the camera moved; every: of how many
+    frames the detector looks at one."""
     indices: list[int] = []
     times: list[float] = []
     detections: list[list[Detection]] = []
@@ -289,16 +301,18 @@ def _detect(
     if total and (start is not None or end is not None):
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
-    frames = read_frames(footage, start, end)
-    while batch := list(islice(frames, detector.batch)):
-        for frame, found in zip(batch, detector.detect(batch), strict=True):
+    many = queue_length(footage.width, footage.height, detector.batch)
+    with ExitStack() as threads:
+        frames = threads.enter_context(ahead(read_frames(footage, start, end), many))
+        see = None if watch is None else threads.enter_context(behind(watch.see, many))
+        for frame, found in detect_every(frames, detector, every):
             indices.append(frame.index)
             times.append(frame.time)
             detections.append(found)
-            if watch is not None:
-                watch.see(frame.rgb, [d.xy for d in found])
-        if progress:
-            progress("detect", len(times), total)
+            if see is not None:
+                see(frame.rgb, [d.xy for d in found])
+            if progress:
+                progress("detect", len(times), total)
     return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)
 
 

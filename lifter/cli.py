@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "people", "hands", "checkpoint", "device")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "every", "people", "hands", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -117,6 +117,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="of the detector (docs/detectors.md), such as people=3; may be given again",
+    )
+    one.add_argument(
+        "--every",
+        default="all",
+        metavar="all|auto|N",
+        help="frames that the detector looks at: all; every N-th, keypoints followed in between; or twelve a second",
     )
     one.add_argument(
         "--people",
@@ -235,6 +241,7 @@ def run_capture(args: argparse.Namespace) -> int:
             end=args.end,
             detector=args.detector,
             detector_options=detector_options(args),
+            every=args.every,
             people=args.people,
             hands=args.hands,
             checkpoint=args.checkpoint,
@@ -338,7 +345,7 @@ def run_demo(args: argparse.Namespace) -> int:
 
 
 def run_models(args: argparse.Namespace) -> int:
-    from .detect.rtm_models import MODELS, fetch_model, known_model, model_folder
+    from .detect.rtm_models import LICENCE, MODELS, SOURCE, fetch_model, known_model, model_folder
 
     if args.fetch and (args.fetch[0] != "fetch" or not args.fetch[1:]):
         raise MotionliftError("Models can be listed and fetched", "motionlift models; motionlift models fetch NAME")
@@ -353,8 +360,9 @@ def run_models(args: argparse.Namespace) -> int:
     if not args.fetch:
         for model in MODELS.values():
             path = model_folder() / f"{model.name}.onnx"
-            there = f"{path.stat().st_size / 1e6:.0f} MB, fetched" if path.is_file() else "not fetched"
-            say(f"{model.name:<14} {model.kind:<7} {model.layout or 'boxes':<13} {there}")
+            there = "fetched" if path.is_file() else "not fetched"
+            say(f"{model.name:<14} {model.kind:<7} {model.layout or 'boxes':<13} {model.megabytes:>4} MB  {there}")
+        say(f"from {SOURCE}, licence {LICENCE}")
     return 0
 
 

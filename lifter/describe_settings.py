@@ -19,16 +19,37 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from .capture import capture
-from .detect import DETECTORS
+from .detect import DETECTORS, FINDER, RTM
+from .detect.rtm_models import LICENCE, MODELS, SOURCE
 from .motion import SolveSettings
 
 KINDS = {float: "float", int: "int", bool: "bool", str: "text"}
 
 
 def describe() -> dict[str, Any]:
-    """solve: see `describe_settings`; capture: names of what else `lifter.capture` takes; detectors: their names."""
+    """solve: see `describe_settings`; capture: names of what else `lifter.capture` takes; detectors: their names;
+    networks: those that detectors can be told, each with its detector, size, and what goes with it."""
     names = [n for n in inspect.signature(capture).parameters if n not in ("path", "settings", "progress")]
-    return {"solve": describe_settings(), "capture": names, "detectors": list(DETECTORS)}
+    return {"solve": describe_settings(), "capture": names, "detectors": list(DETECTORS), "networks": networks()}
+
+
+def networks() -> dict[str, Any]:
+    """licence and source, of all; models: the networks of RTMPose, RTMW and RTMO, each detector's usual one first.
+
+    Each has name, detector ("" for those that find boxes), megabytes, layout, and `needs`: the network of boxes that
+    it wants beside itself, or "".
+    """
+    found = [
+        {
+            "name": model.name,
+            "detector": "" if model.kind == "people" else model.name.partition("-")[0],
+            "megabytes": model.megabytes,
+            "layout": model.layout,
+            "needs": FINDER if model.kind == "pose" else "",
+        }
+        for model in sorted(MODELS.values(), key=lambda m: m.name not in RTM.values())
+    ]
+    return {"licence": LICENCE, "source": SOURCE, "models": found}
 
 
 def describe_settings(settings: type[Any] = SolveSettings) -> list[dict[str, Any]]:

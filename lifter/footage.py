@@ -32,8 +32,8 @@ from .errors import MotionliftError
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SEQUENCE_FPS = 30.0
 """Assumed rate of an image sequence, which has none of its own."""
-PROBED_FRAMES = 120
-"""So many frames are decoded to learn the rate."""
+PROBED_FRAMES, FEWEST_PROBED = 120, 30
+"""So many frames are decoded to learn the rate; the fewer ones where all come as the container claims."""
 TOLERANCE = 0.001
 """Containers round their times, in seconds, to this."""
 LONGEST_PAUSE = 60.0
@@ -99,12 +99,14 @@ def open_footage(path: str | Path, fps: float | None = None) -> Footage:
         if not video.isOpened():
             raise _not_a_video(path)
         shape, times = None, list[float]()
+        claimed_fps, claimed_count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
         while len(times) < PROBED_FRAMES and _grab(video):
             times.append(_stamp(video))
             if shape is None:
                 good, picture = video.retrieve()
                 shape = picture.shape if good else None
-        claimed_fps, claimed_count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
+            if len(times) == FEWEST_PROBED and shape is not None and _as_claimed(times, claimed_fps):
+                break
     finally:
         video.release()
     if shape is None:
@@ -146,6 +148,11 @@ def frame_rate(times: list[float], claimed: float) -> float:
     if claimed and any(abs(step * claimed - 1) < 0.02 for step in (float(np.median(steps)), float(steps.mean()))):
         return claimed
     return float(np.clip(1 / steps.mean(), 1, 1000))
+
+
+def _as_claimed(times: list[float], claimed: float) -> bool:
+    """Whether every frame comes when it should by the container's rate."""
+    return bool((np.abs(np.diff(times) * claimed - 1) < 0.02).all())
 
 
 def next_time(stamp: float, before: float, fps: float) -> float:

@@ -427,9 +427,10 @@ def hand_warnings(people: Sequence[Any], choice: str) -> list[str]:
         score = hands.score if isinstance(hands, SeenHands) else hands.scores
         for side, name in enumerate(("left", "right")):
             who = f"{name.capitalize()} hand" if len(people) == 1 else f"Person {number}, {name} hand"
-            share, sizes = float((score[:, side].mean(-1) >= SURE).mean()), hands.size[:, side]
-            sizes = sizes[np.isfinite(sizes)]
-            usual = float(np.median(sizes)) if len(sizes) else 0.0
+            # Frames that no detector looked at have no size.
+            looked_at = np.isfinite(hands.size[:, side])
+            usual = float(np.median(hands.size[looked_at, side])) if looked_at.any() else 0.0
+            share = float((score[looked_at, side].mean(-1) >= SURE).mean()) if looked_at.any() else 0.0
             if share >= OFTEN:
                 continue
             if not usual:

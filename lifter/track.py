@@ -104,9 +104,9 @@ def track_people(
     """
     people = _told_apart(times, detections)
     if people is None:
-        people = _pieces(times, detections, _mirror(layout))
+        people = _pieces(times, detections, mirrored_keypoints(layout))
         for gap, limit in ROUNDS:
-            people = _joined(people, _mirror(layout), gap, limit)
+            people = _joined(people, mirrored_keypoints(layout), gap, limit)
     longest = max((len(p.times) for p in people), default=0)
     shortest = min(SHORTEST_SECONDS * fps, 0.5 * longest)
     tracks = [_trimmed(_even(p, fps), fps) for p in people if len(p.times) >= shortest]
@@ -432,14 +432,15 @@ def _trimmed(track: Track, fps: float) -> Track:
 
 def _repaired(track: Track, layout: str) -> Track:
     swapped = find_swaps(track.xy, track.seen, layout)
-    mirror = _mirror(layout)
+    mirror = mirrored_keypoints(layout)
     xy = np.where(swapped[:, None, None], track.xy[:, mirror], track.xy)
     score = np.where(swapped[:, None], track.score[:, mirror], track.score)
     hands = None if track.hands is None else track.hands.exchanged(swapped)
     return Track(track.frames, xy, score, track.seen, swapped, hands)
 
 
-def _mirror(layout: str) -> NDArray[np.intp]:
+def mirrored_keypoints(layout: str) -> NDArray[np.intp]:
+    """(K,) of each keypoint of a layout, the one of the other side; itself where there is none."""
     names = layout_keypoints(layout)
     return np.array([names.index(mirror_name(n)) if mirror_name(n) in names else i for i, n in enumerate(names)])
 
@@ -453,7 +454,7 @@ def find_swaps(xy: NDArray[np.floating[Any]], seen: NDArray[np.bool_], layout: s
     legs that pass each other would otherwise look like an exchange. Being exchanged costs a little, so that
     the more frequent of the two counts as right.
     """
-    mirror = _mirror(layout)
+    mirror = mirrored_keypoints(layout)
     pairs = np.flatnonzero(mirror != np.arange(len(mirror)))
     index = np.flatnonzero(seen)
     out = np.zeros(len(xy), bool)

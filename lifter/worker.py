@@ -199,6 +199,21 @@ def _report(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     return {"take": None, "summary": {}}
 
 
+def _fetch(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
+    """A network of the RTM family, downloaded to `output`, which is named after it."""
+    from .detect.rtm_models import fetch_model
+
+    given = _check_fields(job, {"model": str, "output": str}, {})
+    output = _writable(given["output"])
+    if output.name != f"{given['model']}.onnx":
+        raise MotionliftError(f"{output}: not named after the model", f"Name it {given['model']}.onnx")
+    report = Progress(send)
+    report("fetch", 0, 0)
+    path, digest, compared = fetch_model(given["model"], report, folder=output.parent)
+    megabytes = round(path.stat().st_size / 1e6)
+    return {"take": None, "summary": {"megabytes": megabytes, "sha256": digest, "compared": compared}}
+
+
 def _doctor(job: Mapping[str, Any], send: Send) -> dict[str, Any]:
     """Versions, ONNX Runtime's providers, checkpoints, and what is missing, from inside this very process.
 
@@ -254,6 +269,7 @@ JOBS: dict[str, Callable[[Mapping[str, Any], Send], dict[str, Any]]] = {
     "solve": _solve,
     "strip": _strip,
     "report": _report,
+    "fetch": _fetch,
     "doctor": _doctor,
 }
 

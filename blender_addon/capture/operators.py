@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from .. import notices, solve_settings
 from ..errors import UserError
 from ..notices import Notice, perform
 from ..places import new_take, takes_folder
-from ..properties import WITH_FILE
+from ..properties import FINDING, WITH_FILE
+from ..takes import marks
 from ..takes.entries import active_path, active_take, show_take
 from ..takes.summary import from_worker
 from ..worker.messages import Cancelled, Done, Failed, capture_job, solve_job
 from . import jobs
 from .footage import Request, chosen_clip, make_request, open_clip
 from .jobs import Ending, Task
+from .networks import missing, network_folder, wanted
 
 
 class OpenFootage(bpy.types.Operator):
@@ -128,18 +131,17 @@ def capture_options(settings: Any) -> dict[str, Any]:
     """Arguments of `lifter.capture` that the Capture panel and the preferences set."""
     from ..preferences import preferences
 
-    options: dict[str, Any] = {"detector": settings.detector, "detector_options": {}}
-    if settings.detector in WITH_FILE:
-        if not settings.detector_file:
-            raise UserError("The detector needs a file", "Choose it in the Capture panel, below the detector")
-        options["detector_options"]["path"] = bpy.path.abspath(settings.detector_file)
+    options: dict[str, Any] = {"detector": settings.detector, "detector_options": detector_options(settings)}
     if not settings.checkpoint:
         raise UserError(
             "The chosen checkpoint is not in the model folder any more", "Choose another one in the Capture panel"
         )
     options["checkpoint"] = settings.checkpoint
-    if settings.people > 1 and settings.detector not in WITH_FILE:
-        options["detector_options"]["people"] = settings.people
+    options["people"] = settings.numbers if settings.whose == "numbers" else settings.whose
+    if settings.whose == "numbers" and not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", settings.numbers):
+        raise UserError(
+            f'People cannot be chosen by "{settings.numbers}"', "Write their numbers with commas, such as 1, 3"
+        )
     if "hands" in solve_settings.offered()["capture"]:
         options["hands"] = settings.hands
     if "device" in solve_settings.offered()["capture"]:
@@ -147,6 +149,44 @@ def capture_options(settings: Any) -> dict[str, Any]:
     if "keep_megabytes" in solve_settings.offered()["capture"]:
         options["keep_megabytes"] = preferences().cache_megabytes
     return options
+
+
+def detector_options(settings: Any) -> dict[str, Any]:
+    """What the detector is told. Raises UserError where it lacks its file or its networks."""
+    detector, options = settings.detector, dict[str, Any]()
+    if detector in WITH_FILE:
+        if not settings.detector_file:
+            raise UserError("The detector needs a file", "Choose it in the Capture panel, below the detector")
+        options["path"] = bpy.path.abspath(settings.detector_file)
+    if detector == "mediapipe" and settings.people > 1:
+        options["people"] = settings.people
+    if detector in ("mediapipe", "keypoints"):
+        return options
+    if absent := missing(settings):
+        raise UserError(
+            f"{' and '.join(n['name'] for n in absent)} of this detector are not on this computer"
+            if len(absent) > 1
+            else f"The network {absent[0]['name']} is not on this computer",
+            "Press Fetch Networks, below the detector",
+        )
+    if networks := wanted(settings):
+        options |= {"model": networks[0]["name"], "models": str(network_folder())}
+    if settings.most_people:
+        options["people"] = settings.most_people
+    if detector in FINDING and settings.find_every > 1:
+        options["find_every"] = settings.find_every
+    if detector_device() == "gpu":
+        options["device"] = "gpu"
+    return options
+
+
+def detector_device() -> str:
+    """What the detector's networks run on: the GPU where the environment has NVIDIA's and nobody chose the CPU."""
+    from ..preferences import preferences
+
+    installed = jobs.environment_state().installed
+    nvidia = installed is not None and installed.variant == "cuda"
+    return "gpu" if nvidia and preferences().device != "cpu" else "cpu"
 
 
 def told(entry: Any) -> str:
@@ -194,6 +234,7 @@ def start_solve(scene: Any, path: Path) -> Task:
         if not isinstance(ending, Done) or ending.take is None or target is None:
             return
         entry = show_take(target, ending.take, from_worker(dict(ending.summary), ""))
+        marks.forget()
         from ..takes.preview import update_preview
 
         again = update_preview(target, entry, ending.take)

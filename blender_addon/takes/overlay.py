@@ -1,4 +1,7 @@
-"""The take drawn over its clip in the Movie Clip Editor: the solved skeleton, and the points that the detector saw."""
+"""The take drawn over its clip in the Movie Clip Editor: the solved skeleton, and the points that the detector saw.
+
+What was repaired has colours of its own, the same as in the timeline (marks.py), and gaps are told in words.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,33 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..armature import FIRST_FRAME
 from ..places import absolute
 from ..take_file import GAP, TakeError, read_take
 from .entries import active_take
+from .marks import COLORS, draw_words, repairs_of, words_at
+from .repairs import FILLED
 
 LEFT, RIGHT, MIDDLE = (0.25, 0.65, 1.0, 0.9), (1.0, 0.45, 0.25, 0.9), (0.95, 0.95, 0.95, 0.9)
 POINT = (0.3, 1.0, 0.4, 0.9)
+FAINT = 0.45
+"""Opacity of a skeleton where nobody was seen for a moment."""
 
 
 @dataclass(frozen=True)
 class Drawing:
     """A take in the picture's own units: 0..1 from left to right and from bottom to top.
 
-    joints: a person (T, J, 2), NaN in gaps; keypoints: (T, K, 2), NaN where unsure; first: number of the first frame,
-    a person; ends: (B, 2) indices of each bone's two joints; sides: "l", "r" or "" of each bone.
+    joints: a person (T, J, 2), NaN in gaps; keypoints: (T, K, 2), NaN where unsure; wrong: (T, J) joints that jumped
+    and were replaced; filled, swapped: (T,); first: number of the first frame, a person; ends: (B, 2) indices of each
+    bone's two joints; sides: "l", "r" or "" of each bone.
     """
 
     joints: tuple[NDArray[np.float32], ...]
     keypoints: tuple[NDArray[np.float32], ...]
+    wrong: tuple[NDArray[np.bool_], ...]
+    filled: tuple[NDArray[np.bool_], ...]
+    swapped: tuple[NDArray[np.bool_], ...]
     first: tuple[int, ...]
     ends: tuple[tuple[int, int], ...]
     sides: tuple[str, ...]
@@ -47,6 +59,7 @@ def make_drawing(path: Path) -> Drawing:
     take = read_take(path)
     size = np.array(take.image_size, np.float64)
     joints, keypoints, first = [], [], []
+    wrong, filled, swapped = [], [], []
     try:
         with np.load(path, allow_pickle=False) as archive:
             for i, person in enumerate(take.people):
@@ -57,12 +70,20 @@ def make_drawing(path: Path) -> Drawing:
                 points[archive[f"people/{i}/scores"] < SURE] = np.nan
                 keypoints.append(_normalized(points, size))
                 first.append(int(person.frames[0]))
+                filled.append(person.state == FILLED)
+                for flags, name, shape in (
+                    (wrong, "outlier", person.joints_world.shape[:2]),
+                    (swapped, "swapped", person.state.shape),
+                ):
+                    key = f"people/{i}/{name}"
+                    flags.append(archive[key].astype(bool) if key in archive.files else np.zeros(shape, bool))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise TakeError(f"{path}: damaged ({error}). Capture the clip again.") from error
     names = take.joint_names
     ends = tuple((names.index(b.head), names.index(b.tail)) for b in take.bones)
     sides = tuple(b.name[0] if b.name[:2] in ("l_", "r_") else "" for b in take.bones)
-    return Drawing(tuple(joints), tuple(keypoints), tuple(first), ends, sides)
+    flags = tuple(wrong), tuple(filled), tuple(swapped)
+    return Drawing(tuple(joints), tuple(keypoints), *flags, tuple(first), ends, sides)
 
 
 def _normalized(pixels: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -120,23 +141,39 @@ def _draw() -> None:
     gpu.state.line_width_set(2.5 * scale)
     gpu.state.point_size_set(5.0 * scale)
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    for joints, keypoints, first in zip(drawing.joints, drawing.keypoints, drawing.first, strict=True):
-        if not 0 <= frame - first < len(joints):
+    for person, first in enumerate(drawing.first):
+        at = frame - first
+        if not 0 <= at < len(drawing.joints[person]):
             continue
-        pose, points = joints[frame - first], keypoints[frame - first]
-        for side, color in (("l", LEFT), ("r", RIGHT), ("", MIDDLE)):
-            lines = [pose[[a, b]] for (a, b), s in zip(drawing.ends, drawing.sides, strict=True) if s == side]
-            lines = [line for line in lines if np.isfinite(line).all()]
+        pose, points = drawing.joints[person][at], drawing.keypoints[person][at]
+        opacity = FAINT if drawing.filled[person][at] else 1.0
+        for color, ends in _colored(drawing, person, at):
+            lines = [pose[[a, b]] for a, b in ends if np.isfinite(pose[[a, b]]).all()]
             if lines:
-                shader.uniform_float("color", color)
+                shader.uniform_float("color", (*color[:3], color[3] * opacity))
                 batch_for_shader(shader, "LINES", {"pos": place(np.concatenate(lines))}).draw(shader)
-        points = points[np.isfinite(points).all(-1)]
-        if len(points):
-            shader.uniform_float("color", POINT)
-            batch_for_shader(shader, "POINTS", {"pos": place(points)}).draw(shader)
+        repaired = pose[drawing.wrong[person][at]]
+        dots = COLORS["swapped"] if drawing.swapped[person][at] else POINT
+        for color, at_points in ((dots, points), (COLORS["outlier"], repaired)):
+            seen = at_points[np.isfinite(at_points).all(-1)]
+            if len(seen):
+                shader.uniform_float("color", color)
+                batch_for_shader(shader, "POINTS", {"pos": place(seen)}).draw(shader)
+    draw_words(words_at(repairs_of(absolute(entry.path)), frame + FIRST_FRAME), context)
     gpu.state.line_width_set(1.0)
     gpu.state.point_size_set(1.0)
     gpu.state.blend_set("NONE")
+
+
+def _colored(
+    drawing: Drawing, person: int, at: int
+) -> list[tuple[tuple[float, float, float, float], list[tuple[int, int]]]]:
+    """The bones of a pose by colour: left, right, middle, and those at a joint that was replaced."""
+    wrong = drawing.wrong[person][at]
+    by_side: dict[str, list[tuple[int, int]]] = {"l": [], "r": [], "": [], "wrong": []}
+    for (a, b), side in zip(drawing.ends, drawing.sides, strict=True):
+        by_side["wrong" if wrong[a] or wrong[b] else side].append((a, b))
+    return list(zip((LEFT, RIGHT, MIDDLE, COLORS["outlier"]), by_side.values(), strict=True))
 
 
 def redraw() -> None:

@@ -12,13 +12,18 @@ from typing import Any
 import bpy
 
 from .. import solve_settings
+from ..armature import FIRST_FRAME
 from ..capture import jobs
 from ..capture.camera_solve import is_solved
 from ..capture.footage import chosen_clip
+from ..capture.networks import missing
+from ..contact_edits import read_edits
 from ..places import absolute
-from ..properties import WITH_FILE
+from ..properties import FINDING, WITH_FILE, network_property, networks
 from ..retarget.blender.operator import target_rig
 from ..takes.entries import active_take, there, unlisted
+from ..takes.marks import ICONS, repairs_of
+from ..takes.repairs import KINDS, told
 from .parts import characters, draw_environment, draw_notices, draw_progress, draw_text
 
 EDITORS = ("VIEW_3D", "CLIP_EDITOR")
@@ -62,10 +67,10 @@ def draw_capture(layout: Any, context: Any) -> None:
         draw_notices(box, context, "setup")
     column = layout.column()
     column.prop(settings.solve, "height", text="Actor Height")
-    column.prop(settings.capture, "people")
-    column.prop(settings.capture, "detector")
-    if settings.capture.detector in WITH_FILE:
-        column.prop(settings.capture, "detector_file")
+    draw_detector(column, settings.capture, characters(context))
+    column.prop(settings.capture, "whose", text="People")
+    if settings.capture.whose == "numbers":
+        column.prop(settings.capture, "numbers")
     column.prop(settings.capture, "hands")
     column.prop(settings.capture, "checkpoint")
     if hasattr(preferences(), "bl_rna"):
@@ -76,6 +81,30 @@ def draw_capture(layout: Any, context: Any) -> None:
         "motionlift.capture", icon="OUTLINER_OB_ARMATURE", text="Capture" if not jobs.tasks() else "Capture Next"
     )
     draw_progress(layout)
+
+
+def draw_detector(layout: Any, settings: Any, width: int) -> None:
+    """What finds people, and what each kind of detector can be told."""
+    detector = settings.detector
+    layout.prop(settings, "detector")
+    if detector in WITH_FILE:
+        row = layout.row(align=True)
+        row.prop(settings, "detector_file", text="Keypoints" if detector == "keypoints" else "TOML File")
+        row.operator("motionlift.choose_detector_file", text="", icon="FILEBROWSER")
+    if networks(detector):
+        layout.prop(settings, network_property(detector))
+        if absent := missing(settings):
+            box = layout.box()
+            size = sum(n["megabytes"] for n in absent)
+            names = " and ".join(n["name"] for n in absent)
+            draw_text(box, f"{names}: not on this computer yet, about {size} MB", width - 4, "INFO")
+            box.operator("motionlift.fetch_networks", icon="IMPORT")
+    if detector == "mediapipe":
+        layout.prop(settings, "people")
+    elif detector != "keypoints":
+        layout.prop(settings, "most_people")
+    if detector in FINDING:
+        layout.prop(settings, "find_every")
 
 
 def draw_takes(layout: Any, context: Any) -> None:
@@ -105,6 +134,7 @@ def draw_takes(layout: Any, context: Any) -> None:
         draw_text(layout, warning, width, "ERROR")
     if entry.people > 1:
         layout.prop(entry, "person", text=f"Person of {entry.people}")
+    draw_repairs(layout, entry, width)
     column = layout.column(align=True)
     column.operator("motionlift.preview", icon="ARMATURE_DATA")
     column.operator("motionlift.match_camera", icon="CAMERA_DATA")
@@ -112,6 +142,33 @@ def draw_takes(layout: Any, context: Any) -> None:
     column.use_property_split = False
     column.prop(settings, "match_time", text="Match Scene Rate and Range")
     column.prop(settings, "show_overlay", text="Overlay in the Clip Editor")
+    column.prop(settings, "show_marks", text="Repairs in the Timeline")
+
+
+def draw_repairs(layout: Any, entry: Any, width: int) -> None:
+    """How much of each person is a gap or was repaired, and where, in scene frames."""
+    found = repairs_of(absolute(entry.path))
+    marked = False
+    for number, person in enumerate(found, 1):
+        lines = [(kind, told(person, kind, FIRST_FRAME)) for kind in KINDS]
+        if not any(text for _, text in lines):
+            continue
+        marked = True
+        box = layout.box().column(align=True)
+        if len(found) > 1:
+            box.label(text=f"Person {number}, {person.frames} frames")
+        for kind, text in lines:
+            if text:
+                draw_text(box, f"{KINDS[kind][0].upper()}{KINDS[kind][1:]}: {text}", width - 4, ICONS[kind])
+        if person.joints:
+            most = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in person.joints[:3])
+            draw_text(box, f"Jumped most: {most}", width - 4, "BLANK1")
+    if found and not marked:
+        layout.label(text="No gaps, nothing repaired", icon="CHECKMARK")
+    if marked:
+        row = layout.row(align=True)
+        row.operator("motionlift.go_to_mark", text="Previous", icon="PREV_KEYFRAME").back = True
+        row.operator("motionlift.go_to_mark", text="Next", icon="NEXT_KEYFRAME")
 
 
 def draw_solve(layout: Any, context: Any) -> None:
@@ -127,9 +184,20 @@ def draw_solve(layout: Any, context: Any) -> None:
             field.prop(group, name, text="")
         else:
             column.prop(group, name)
+        if name == "contact_edits":
+            draw_contact_edits(column, group)
     row = layout.row(align=True)
     row.operator("motionlift.solve", icon="FILE_REFRESH")
     row.operator("motionlift.adopt_settings", text="", icon="EYEDROPPER")
+
+
+def draw_contact_edits(layout: Any, group: Any) -> None:
+    """A row for each word of the user's on a foot, and a button for another."""
+    for i, edit in enumerate(read_edits(group.contact_edits) or []):
+        row = layout.row(align=True)
+        row.label(text=edit.label, icon="LOCKED" if edit.stands else "UNLOCKED")
+        row.operator("motionlift.remove_contact_edit", text="", icon="X").index = i
+    layout.operator("motionlift.add_contact_edit", icon="ADD")
 
 
 def draw_retarget(layout: Any, context: Any) -> None:

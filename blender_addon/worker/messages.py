@@ -18,7 +18,7 @@ class Job:
     """Something for the worker to do; make it with one of the functions below.
 
     Attributes:
-        kind: "capture", "solve", "strip", "report" or "doctor".
+        kind: "capture", "solve", "strip", "report", "fetch" or "doctor".
         fields: what else the job says, as JSON can.
         id: of no other job of this process; its messages carry it.
     """
@@ -29,7 +29,7 @@ class Job:
 
     @property
     def output(self) -> Path | None:
-        """The take that the job writes."""
+        """The file that the job writes."""
         return Path(self.fields["output"]) if "output" in self.fields else None
 
     def line(self) -> bytes:
@@ -56,6 +56,12 @@ def solve_job(take: str | Path, output: str | Path, settings: Mapping[str, Any] 
         settings: of `lifter.SolveSettings`. Left out: as the take has it.
     """
     return Job("solve", {"take": str(take), "output": str(output), "settings": dict(settings)})
+
+
+def fetch_job(model: str, folder: Path) -> Job:
+    """Download a network of a detector into a folder that exists; the `summary` of the message that comes back tells
+    megabytes, sha256, and whether that was compared with a known one."""
+    return Job("fetch", {"model": model, "output": str(folder / f"{model}.onnx")})
 
 
 def doctor_job() -> Job:

@@ -65,6 +65,8 @@ HandChoice = Literal["off", "auto", "on"]
 DETECTORS = ("mediapipe", "rtmpose", "rtmw", "rtmo", "onnx", "keypoints")
 RTM = {"rtmpose": "rtmpose-m-26", "rtmw": "rtmw-m-133", "rtmo": "rtmo-m-17"}
 """The network that each takes where none is named."""
+FINDER = "yolox-m"
+"""The network of boxes where none is named."""
 
 
 def load_detector(
@@ -108,11 +110,7 @@ def with_hands(detector: Detector, choice: HandChoice, progress: Progress | None
     """
     from .hands import WithHands
 
-    try:
-        found = WithHands(detector, choice, progress)
-    except MotionliftError:
-        detector.close()
-        raise
+    found = WithHands(detector, choice, progress)
     return found, found.warning
 
 
@@ -129,7 +127,7 @@ def _load_rtm(name: str, options: dict[str, Any]) -> Detector:
     else:
         _check_options(name, options, ["model", "finder", "models", *own])
         networks = named_networks(
-            str(options.get("model", RTM[name])), str(options.get("finder", "yolox-m")), str(options.get("models", ""))
+            str(options.get("model", RTM[name])), str(options.get("finder", FINDER)), str(options.get("models", ""))
         )
     return RtmDetector(networks, name, **{k: v for k, v in options.items() if k in own})
 

@@ -1,7 +1,8 @@
 """Detections of footage that was captured before, kept in files: another lens or checkpoint needs no detector again.
 
 A file is named by a hash of all that detections depend on: the footage's files with their sizes and dates, the range,
-the detector, its options and its release. Writing one too many removes those that were used least lately.
+the detector, its options, its release and which frames it looks at. Writing one too many removes those that were used
+least lately.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from lifter.errors import MotionliftError
 from lifter.footage import Footage
-from lifter.hands import SeenHands, stack_hands
+from lifter.hands import SeenHands, no_hands, stack_hands
 
 from . import Detection
 from .models import cache_folder, write_whole
@@ -51,9 +52,16 @@ def folder() -> Path:
 
 
 def key(
-    footage: Footage, start: float | None, end: float | None, detector: str, options: dict[str, Any], watched: bool
+    footage: Footage,
+    start: float | None,
+    end: float | None,
+    detector: str,
+    options: dict[str, Any],
+    watched: bool,
+    every: int = 1,
 ) -> str:
-    """A name for what will be found. Raises OSError where the footage is gone."""
+    """A name for what will be found by a detector that looks at every n-th frame. Raises OSError where the footage is
+    gone."""
     stats = [(str(p.absolute()), p.stat()) for p in footage.files or (footage.path,)]
     try:
         release = version(detector)
@@ -65,6 +73,7 @@ def key(
         "range": (start, end),
         "detector": (detector, release, sorted(options.items())),
         "watched": watched,
+        "every": every,
     }
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:32]
 
@@ -127,10 +136,11 @@ def _pack(found: Detected) -> dict[str, Any]:
 
 def _pack_hands(people: list[Detection]) -> dict[str, Any]:
     """Hands of all people, where they were looked for."""
-    if not people or any(d.hands is None for d in people):
+    if all(d.hands is None for d in people):
         return {}
-    hands = stack_hands([d.hands for d in people if d.hands is not None])
-    return {f"hands_{f.name}": getattr(hands, f.name) for f in fields(SeenHands)}
+    hands = stack_hands([d.hands or no_hands() for d in people])
+    out: dict[str, Any] = {f"hands_{f.name}": getattr(hands, f.name) for f in fields(SeenHands)}
+    return out | {"has_hands": np.array([d.hands is not None for d in people])}
 
 
 def _unpack(arrays: dict[str, Any]) -> Detected:
@@ -142,7 +152,7 @@ def _unpack(arrays: dict[str, Any]) -> Detected:
     ]
     if "hands_score" in arrays:
         hands = SeenHands(**{f.name: arrays[f"hands_{f.name}"] for f in fields(SeenHands)})
-        every = [replace(d, hands=hands.at(i)) for i, d in enumerate(every)]
+        every = [replace(d, hands=hands.at(i)) if arrays["has_hands"][i] else d for i, d in enumerate(every)]
     counts = arrays["counts"]
     if int(counts.sum()) != len(every) or not len(counts) == len(arrays["indices"]) == len(arrays["times"]):
         raise ValueError("counts that do not fit")

@@ -114,4 +114,4 @@ def along_rays(
     return torch.cat([across, depth[..., None]], -1)
 
 
-SIZES = {"body": TemporalMixerConfig()}
+SIZES = {"xs": TemporalMixerConfig(channels=160, hidden=192), "body": TemporalMixerConfig()}

@@ -1,7 +1,8 @@
-"""A worker that captures nothing, for tests of batches: a clip is a text that says what is to happen.
+"""A worker that captures and fetches nothing, for tests: a clip is a text that says what is to happen.
 
 "good": a take. "bad": an error. "crash": the process is killed, "crash once" only the first time. "hang": nothing more
-is heard. "slow": a take after some seconds. Every job is written down in $FAKE_LOG.
+is heard. "slow": a take after some seconds. $FAKE_OFFLINE: networks cannot be fetched.
+Every job is written down in $FAKE_LOG.
 """
 
 from __future__ import annotations
@@ -46,11 +47,22 @@ def capture(number: int, clip: Path, output: Path) -> None:
     say(id=number, type="done", take=str(output), summary=summary)
 
 
+def fetch(number: int, output: Path) -> None:
+    if os.environ.get("FAKE_OFFLINE"):
+        say(id=number, type="error", what=f"{output.stem} could not be fetched", why="", remedy="Connect")
+        return
+    say(id=number, type="progress", stage="fetch", done=1, total=56, rate=1.0, left_s=1.0)
+    output.write_text("network")
+    say(id=number, type="done", take=None, summary={"megabytes": 56, "sha256": "5" * 64, "compared": True})
+
+
 for line in sys.stdin:
     job = json.loads(line)
     with Path(os.environ["FAKE_LOG"]).open("a") as log:
-        log.write(f"{job['kind']} {Path(job.get('footage', job.get('take'))).name}\n")
-    if job["kind"] == "capture":
+        log.write(f"{job['kind']} {job.get('model') or Path(job.get('footage', job.get('take'))).name}\n")
+    if job["kind"] == "fetch":
+        fetch(job["id"], Path(job["output"]))
+    elif job["kind"] == "capture":
         capture(job["id"], Path(job["footage"]), Path(job["output"]))
     else:
         Path(job["output"]).write_text(f"{job['kind']} of {Path(job['take']).read_text()}")

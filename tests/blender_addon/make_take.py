@@ -29,8 +29,10 @@ def body() -> dict:
     return data
 
 
-def write_take(path: Path, frames: int = 12, gap: slice | None = None, fps: float = 24.0) -> dict[str, np.ndarray]:
-    """Somebody who walks and swings every bone a little; returns what was written."""
+def write_take(
+    path: Path, frames: int = 12, gap: slice | None = None, fps: float = 24.0, **flags: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Somebody who walks and swings every bone a little; returns what was written. flags: outlier, swapped, state."""
     skeleton = body()
     names = [j["name"] for j in skeleton["joints"]]
     bones = skeleton["bones"]
@@ -84,6 +86,7 @@ def write_take(path: Path, frames: int = 12, gap: slice | None = None, fps: floa
         "people/0/rotations": quats.astype(np.float32),
         "people/0/offsets": offsets.astype(np.float32),
     }
+    arrays |= {f"people/0/{name}": value for name, value in flags.items()}
     np.savez_compressed(path, **arrays)
     return {
         "joints": joints,

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+import lifter.footage
 from lifter.errors import MotionliftError
 from lifter.footage import frame_rate, next_time, open_footage, read_frames
 
@@ -108,6 +109,19 @@ class TestVideo:
         assert np.allclose(np.diff(times), [0.02] * 5 + [0.05] * 10 + [0.1] * 4, atol=1e-3)
         assert footage.fps == pytest.approx(19 / 1.0, rel=0.06)
         assert [f.index for f in read_frames(footage, 0.1, 0.2)] == [5, 6]
+
+    @pytest.mark.parametrize(("late", "decoded"), [(None, 30), (5, 61), (29, 61)])
+    def test_an_even_rate_is_learnt_from_few_frames(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: int | None, decoded: int
+    ) -> None:
+        path = write_video(tmp_path / "a.mp4", 60, 30.0)
+        if late is not None:
+            set_durations(path, [(late - 1, 1 / 30), (1, 0.05), (60 - late, 1 / 30)])
+        grabbed: list[bool] = []
+        grab = lifter.footage._grab
+        monkeypatch.setattr(lifter.footage, "_grab", lambda video: (grabbed.append(True), grab(video))[1])
+        assert open_footage(path).fps == pytest.approx(30.0, rel=0.02)
+        assert len(grabbed) == decoded
 
     def test_a_half_open_range_is_cut_out(self, tmp_path: Path) -> None:
         footage = open_footage(write_video(tmp_path / "a.mp4", 30, 30.0))

@@ -10,7 +10,7 @@ import lifter
 from lifter.camera import make_lens, project
 from lifter.checkpoint import Checkpoint, load_checkpoint
 from lifter.errors import MotionliftError
-from lifter.lift import lift, lift_people
+from lifter.lift import _evened, lift, lift_people
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import Skeleton, layout_keypoints, load_layouts, load_skeleton
 from lifter.solve import check_solvable
@@ -70,6 +70,29 @@ def test_one_frame_and_missing_joints(network: Checkpoint, seen: np.ndarray) -> 
 def test_any_frame_rate(network: Checkpoint, seen: np.ndarray, fps: float) -> None:
     out = lift(seen, np.ones(seen.shape[:2]), LENS, fps, network)
     assert out.joints.shape[0] == len(seen) and np.isfinite(out.joints).all()
+
+
+@pytest.mark.parametrize("fps", [60.0, 120.0])
+def test_fast_footage_does_not_shake_more(network: Checkpoint, seen: np.ndarray, fps: float) -> None:
+    """Somebody who stands, seen with jitter: from frame to frame joints move less than at 30 frames a second."""
+    still, step = np.repeat(seen[:1], 4 * 60, 0), round(fps / 30)
+    shaken = still + np.random.default_rng(0).normal(0, 3, still.shape)
+
+    def shake(xy: np.ndarray, at: float, apart: int) -> float:
+        joints = lift(xy, np.ones(xy.shape[:2]), LENS, at, network).joints
+        return float(np.linalg.norm(joints[apart:] - joints[:-apart], axis=-1).mean())
+
+    assert shake(shaken, fps, 1) < 0.7 * shake(shaken, 30, 1)
+    assert shake(shaken, fps, step) < 1.3 * shake(shaken, 30, 1)
+
+
+def test_evening_leaves_even_motion_as_it_is() -> None:
+    rays = np.linspace(0, 1, 40)[:, None, None] * [1.0, -2.0] * np.ones((1, 3, 1))
+    score = np.ones((40, 3))
+    score[20, 1], rays[20, 1] = 0, 99
+    evened = _evened(rays, score, 4)
+    assert np.allclose(np.delete(evened, 20, 0), np.delete(rays, 20, 0))
+    assert np.array_equal(_evened(rays[:3], score[:3], 4), rays[:3])
 
 
 @pytest.mark.parametrize("layout", sorted(load_layouts()))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lifter.camera import make_lens
+from lifter.cli import main
 from lifter.motion import SolveSettings, solve_people
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import FEET, Skeleton
 from lifter.smooth import spline
-from lifter.take import Camera, Person
+from lifter.take import Camera, Person, Take, load_take, save_take
 
 from .walking import FPS, LAYOUT, film, look, walk
 
@@ -179,3 +181,43 @@ def test_a_long_take_costs_time_and_memory_in_proportion(body: Skeleton) -> None
         assert np.isfinite(found.joints_world).all()
     assert cost[1][0] < 20 * cost[0][0]  # ten times the frames
     assert cost[1][1] < 12 * cost[0][1]
+
+
+def test_every_setting_is_in_the_command_line_and_in_the_takes_header(body: Skeleton, tmp_path: Path) -> None:
+    """Blender's panel has them all too: tests/blender_addon/test_extension_registration.py."""
+    truth, contact = walk(body, 1.0)
+    camera, person = solve(body, seen(body, "level", truth, contact))
+    header = {
+        "version": 1,
+        "fps": FPS,
+        "source": {"path": None, "width": 1280, "height": 720, "frame_count": 0, "start": None, "end": None},
+        "lens": {"focal": 1000.0, "center": [640.0, 360.0], "source": "given"},
+        "detector": {"name": "keypoints", "layout": LAYOUT},
+        "checkpoint": {"name": "body", "card": {}},
+        "skeleton": body.to_dict(),
+        "settings": asdict(SolveSettings()),
+        "solve_warnings": [],
+    }
+    path = save_take(Take(header, camera, (person,)), tmp_path / "walk.take.npz")
+    wanted = {
+        "height": 1.9,
+        "smoothing": "gaussian",
+        "strength": 0.3,
+        "torso": 0.5,
+        "head": 0.6,
+        "arms": 0.7,
+        "legs": 1.5,
+        "contacts": "never",
+        "contact_edits": "left:3-9=on, right:4-8=off",
+        "foot_lock": False,
+    }
+    assert set(wanted) == {f.name for f in fields(SolveSettings)}
+    options = [f"--{n}={v}" for n, v in wanted.items() if n not in ("contact_edits", "foot_lock")]
+    assert (
+        main(["solve", str(path), *options, "--contact", "left:3-9=on", "--contact", "right:4-8=off", "--no-foot-lock"])
+        == 0
+    )
+    again = load_take(path)
+    assert again.header["settings"] == wanted
+    assert again.people[0].stands[3:10, :2].all() and not again.people[0].stands[10:, :2].any()
+    assert not again.people[0].stands[:, 2:].any()

@@ -87,6 +87,18 @@ def captured(worker: Process, detector: None, tmp_path_factory: pytest.TempPathF
     return path, *worker.do(job)
 
 
+def test_fetching_refuses_what_is_no_network_of_the_list(worker: Process, tmp_path: Path) -> None:
+    for model, output, what in (
+        ("mine", "mine.onnx", "No model is called 'mine'"),
+        ("yolox-m", "other.onnx", "not named after the model"),
+        ("../yolox-m", "yolox-m.onnx", "not named after the model"),
+    ):
+        job = {"id": 3, "kind": "fetch", "model": model, "output": str(tmp_path / output)}
+        message, _ = worker.do(job)
+        assert message["type"] == "error" and what in message["what"], message
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_capture_tells_its_progress_and_writes_the_take(captured: tuple[Path, Any, Any]) -> None:
     path, done, before = captured
     assert done["type"] == "done" and done["id"] == 7 and done["take"] == str(path)

@@ -221,3 +221,22 @@ def test_a_single_moment_of_standing_does_not_count() -> None:
     foot = np.zeros((60, 1, 3))
     foot[:, 0, 0] = np.concatenate([np.arange(29) * 0.02, [0.58, 0.58], 0.58 + np.arange(29) * 0.02])
     assert not find_contacts(foot, 60.0).any()
+
+
+def test_a_heel_that_rests_higher_than_the_toe_stands_too() -> None:
+    """A recording's foot on our skeleton: the heel rests 7 cm higher. One second on the floor, one of swing."""
+    swing = np.sin(np.pi * np.arange(60) / 60)
+    heights = np.concatenate([np.zeros(60), 0.3 * swing, np.zeros(60)])
+    forward = np.concatenate([np.zeros(60), np.linspace(0, 1, 60), np.ones(60)])
+    foot = np.zeros((180, 2, 3))
+    foot[..., 2], foot[..., 1] = heights[:, None] + [0.07, 0.0], forward[:, None]
+    touches = find_contacts(foot, 60.0)
+    np.testing.assert_array_equal(touches[:, 0], touches[:, 1])
+    assert touches[5:55].all() and touches[125:175].all() and not touches[65:115].any()
+
+
+def test_a_heel_that_never_comes_down_does_not_stand() -> None:
+    foot = np.zeros((120, 2, 3))
+    foot[:, 0, 2] = 0.16
+    touches = find_contacts(foot, 60.0)
+    assert touches[:, 1].all() and not touches[:, 0].any()

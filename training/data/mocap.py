@@ -38,6 +38,9 @@ CONTACT_HEIGHT = 0.06
 CONTACT_SPEED, CONTACT_STILL, CONTACT_SECONDS = 0.22, 0.12, 0.05
 """A foot's point touches the ground while it is lower than CONTACT_HEIGHT (metres) and slower than CONTACT_SPEED (m/s),
 if it is nearly still, CONTACT_STILL, at some moment of it, and for so long."""
+RESTS_UP_TO, RESTS_SECONDS = 0.12, 0.2
+"""A point's own ground is where it rests, which may be up to so many metres above that of the lowest point: feet of a
+recording, on our skeleton, stand with their heels 2 to 10 cm higher than the toes. It shows after so long a rest."""
 SWING, SWING_SECONDS = 0.07, 0.5
 """In fast steps feet roll faster, and capture is blurred: there the speed may be up to this part of the feet's fastest
 within so many seconds."""
@@ -374,6 +377,7 @@ def find_contacts(feet: Array, fps: float) -> NDArray[np.float32]:
     """(T, points) 1 where points of feet (T, points, 3), metres with Z up, touch the ground, by height and speed."""
     height = feet[..., 2] - np.percentile(feet[..., 2].min(1), 10)
     speed = np.linalg.norm(np.gradient(feet, 1 / fps, axis=0), axis=-1) if len(feet) > 1 else np.zeros(height.shape)
+    height = height - _own_ground(height, speed < CONTACT_STILL, fps)
     swing = maximum_filter1d(speed.max(1), 2 * round(SWING_SECONDS * fps) + 1, mode="nearest")[:, None]
     limit = np.maximum(1, SWING / CONTACT_SPEED * swing)  # times the limits of slow steps
     slow = (height < CONTACT_HEIGHT) & (speed < CONTACT_SPEED * limit)
@@ -384,3 +388,14 @@ def find_contacts(feet: Array, fps: float) -> NDArray[np.float32]:
             if long and (speed[start:stop, point] < CONTACT_STILL * limit[start:stop, 0]).any():
                 touches[start:stop, point] = 1
     return touches
+
+
+def _own_ground(height: Array, still: NDArray[np.bool_], fps: float) -> Array:
+    """(points,) height at which each point rests above the lowest; 0 where it is not seen to."""
+    rests = still & (height < RESTS_UP_TO)
+    return np.array(
+        [
+            max(0.0, float(np.percentile(h[r], 30))) if r.sum() >= RESTS_SECONDS * fps else 0.0
+            for h, r in zip(height.T, rests.T, strict=True)
+        ]
+    )

@@ -175,7 +175,6 @@ def test_layouts_without_arms_and_missing_models(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hands, "body_columns", lambda _: None)
     with pytest.raises(MotionliftError, match="no wrists"):
         with_hands(fixed, "on")
-    assert fixed.closed
     detector, said = with_hands(Fixed("coco17", []), "auto")
     assert said is None and detector.detect([Frame(0, 0.0, np.zeros((9, 9, 3), np.uint8))]) == [[]]
     monkeypatch.undo()

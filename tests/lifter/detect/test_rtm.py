@@ -255,6 +255,22 @@ def test_a_model_is_fetched_and_checked_from_then_on(
         rtm_models.find_model("rtmpose-m-17")
 
 
+def test_a_folder_of_ones_own_takes_fetched_files_and_others(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched into it is compared from then on; what somebody put there is theirs."""
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "cache"))
+    network, own = (models / "rtmpose-m-17.onnx").read_bytes(), tmp_path / "own"
+    path, _, _ = rtm_models.fetch_model("rtmpose-m-17", None, lambda _url: Response(zipped(a_onnx=network)), folder=own)
+    assert path == own / "rtmpose-m-17.onnx" == rtm_models.find_model("rtmpose-m-17", str(own))
+    assert not (tmp_path / "cache").exists()
+    (own / "rtmo-s-17.onnx").write_bytes(b"mine")
+    assert rtm_models.find_model("rtmo-s-17", str(own)) == own / "rtmo-s-17.onnx"
+    path.write_bytes(network[:-1])
+    with pytest.raises(MotionliftError, match="not the file that was fetched"):
+        rtm_models.find_model("rtmpose-m-17", str(own))
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
