@@ -36,7 +36,6 @@ SKIN = ((0.62, 0.36, 0.25), (0.50, 0.27, 0.17), (0.72, 0.46, 0.34), (0.28, 0.14,
 class Picture:
     """rgb: (SIDE, SIDE, 3); side: 0 left, 1 right; angles: (5, 4); points: (21, 3) metres, camera axes; xy: (21, 2)
     pixels; elbow: (2,) pixels, far down the forearm."""
-    elbow: (2,) pixels, far down the forearm."""
 
     rgb: NDArray[np.uint8]
     side: int
