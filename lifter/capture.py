@@ -21,6 +21,7 @@ from .detect import Detection, Detector, HandChoice, kept, load_detector, with_h
 from .errors import MotionliftError
 from .follow import detect_every, frames_apart
 from .footage import Footage, open_footage, read_frames
+from .hand_lift import lift_hands
 from .hands import hand_bones, hand_joints, hand_warnings, has_hands, unsolved_hands
 from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
@@ -380,7 +381,7 @@ def _lifted_person(track: Track, lifted: Lifted, network: Checkpoint, fps: float
         stands=np.zeros((frames, 4), bool),
         outlier=np.zeros((frames, joints), bool),
         offsets=np.zeros((joints, 3), np.float32),
-        hands=None if track.hands is None else unsolved_hands(track.hands),
+        hands=None if track.hands is None else unsolved_hands(track.hands, *lift_hands(track.hands)),
     )
 
 

@@ -112,6 +112,8 @@ class Hands:
 
     Attributes:
         keypoints, scores, world, size: what was found, as `SeenHands`.
+        lifted, sigma: (T, 2, 5, 4) angles as they were lifted, frame by frame, and how far off each may be; NaN where
+            no hand is seen.
         angles: (T, 2, 5, 4) solved angles of FINGERS, see ANGLES; of a relaxed hand where it is not seen.
         weight: (T, 2) how far these are of a hand that was seen: 1, or 0 where it is relaxed, or on the way.
         rotations: (T, 30, 4) of the bones of `hand_bones`, as those of a person's other bones.
@@ -122,6 +124,8 @@ class Hands:
     scores: NDArray[np.float32]
     world: NDArray[np.float32]
     size: NDArray[np.float32]
+    lifted: NDArray[np.float32]
+    sigma: NDArray[np.float32]
     angles: NDArray[np.float32]
     weight: NDArray[np.float32]
     rotations: NDArray[np.float32]
@@ -148,14 +152,16 @@ def stack_hands(each: Sequence[SeenHands]) -> SeenHands:
     )
 
 
-def unsolved_hands(seen: SeenHands) -> Hands:
-    """What was found in T frames, with empty solved arrays."""
+def unsolved_hands(seen: SeenHands, lifted: NDArray[np.float32], sigma: NDArray[np.float32]) -> Hands:
+    """What was found and lifted in T frames, with empty solved arrays."""
     count = len(seen.score)
     return Hands(
         seen.xy,
         seen.score,
         seen.world,
         seen.size,
+        lifted,
+        sigma,
         np.broadcast_to(AT_REST, (count, 2, 5, 4)).astype(np.float32),
         np.zeros((count, 2), np.float32),
         np.full((count, 30, 4), np.nan, np.float32),
@@ -242,7 +248,7 @@ def hand_shape(angles: NDArray[np.floating[Any]], knuckles: Array = KNUCKLES, le
     turns = finger_turns(angles)
     along = turns @ FRAMES[:, None, :, 0, None]
     steps = along[..., 0] * lengths[..., None]
-    start = np.broadcast_to(knuckles[:, None], (*steps.shape[:-2], 1, 3))
+    start = np.broadcast_to(knuckles[..., None, :], (*steps.shape[:-2], 1, 3))
     fingers = np.concatenate([start, start + np.cumsum(steps, -2)], -2)
     fingers = fingers.reshape(*fingers.shape[:-3], 20, 3)
     return np.concatenate([np.zeros((*fingers.shape[:-2], 1, 3)), fingers], -2)
@@ -294,26 +300,33 @@ def limited(angles: NDArray[np.floating[Any]]) -> Array:
     return out
 
 
-def solve_fingers(seen: SeenHands, fps: float, strength: float) -> tuple[Array, Array]:
+def solve_fingers(
+    lifted: NDArray[np.floating[Any]],
+    sigma: NDArray[np.floating[Any]],
+    scores: NDArray[np.floating[Any]],
+    fps: float,
+    strength: float,
+) -> tuple[Array, Array]:
     """Angles of both hands through T frames, (T, 2, 5, 4), smooth, within limits; and their weight (T, 2).
 
     Where a hand is not seen it is relaxed, and gets there and back in FADE_SECONDS; see `Hands`.
+
+    Args:
+        lifted, sigma: (T, 2, 5, 4) as `Hands` has them; scores: (T, 2, 21).
+        strength: of the smoothing, 0..1.
     """
-    count = len(seen.score)
+    count = len(scores)
     angles, weight = np.broadcast_to(AT_REST, (count, 2, 5, 4)).copy(), np.zeros((count, 2))
     for side in range(2):
-        points = seen.world[:, side].astype(np.float64)
-        if side == 1:
-            points = points * [-1, 1, 1]
-        score = seen.score[:, side].mean(-1).astype(np.float64)
-        usable = (score >= SURE) & np.isfinite(points).all((-1, -2))
+        score = scores[:, side].mean(-1).astype(np.float64)
+        usable = (score >= SURE) & np.isfinite(lifted[:, side]).all((-1, -2))
         usable = _believable(usable, fps)
         if not usable.any():
             continue
         at = np.flatnonzero(usable)
-        found = limited(measure_angles(points[at]))
-        held, sigma = _through(found, score[at], at, count, fps)
-        smooth = spline(held, sigma, fps, strength, yielding=True).reshape(count, 5, 4)
+        off = sigma[at, side].astype(np.float64).mean((-1, -2)) / np.maximum(score[at], 0.1)
+        held, sure = _through(limited(lifted[at, side]), off, at, count, fps)
+        smooth = spline(held, sure, fps, strength).reshape(count, 5, 4)
         weight[:, side] = _fade(usable, fps)
         share = weight[:, side, None, None]
         angles[:, side] = limited(smooth) * share + AT_REST * (1 - share)
@@ -333,20 +346,25 @@ def _believable(usable: NDArray[np.bool_], fps: float) -> NDArray[np.bool_]:
     return out
 
 
-def _through(found: Array, score: Array, at: NDArray[np.intp], count: int, fps: float) -> tuple[Array, Array]:
+def _through(found: Array, sigma: Array, at: NDArray[np.intp], count: int, fps: float) -> tuple[Array, Array]:
     """Angles (N, 5, 4) of frames `at` to all `count` frames, (count, 20), linear between them, and how sure each is.
 
     Frames in which a hand jumped and came back are left out.
     """
-    flat, sigma = found.reshape(len(found), 20), 0.1 / np.maximum(score, 0.1)
+    flat = found.reshape(len(found), 20)
     if len(at) > 4:
         strange = outliers(flat, sigma, fps)
         if not strange.all():
             flat, sigma, at = flat[~strange], sigma[~strange], at[~strange]
     frames = np.arange(count)
     held = np.stack([np.interp(frames, at, flat[:, k]) for k in range(20)], -1)
-    away = np.abs(frames[:, None] - at[np.clip(np.searchsorted(at, frames)[:, None] + [-1, 0], 0, len(at) - 1)]).min(-1)
-    return held, np.interp(frames, at, sigma) * (1 + 2 * np.minimum(away, 10))
+    return held, np.interp(frames, at, sigma) * (1 + 2 * np.minimum(_distance(frames, at), 10))
+
+
+def _distance(frames: NDArray[np.intp], at: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(T,) frames to the nearest of those `at`."""
+    place = np.searchsorted(at, frames)[:, None] + [-1, 0]
+    return np.abs(frames[:, None] - at[np.clip(place, 0, len(at) - 1)]).min(-1)
 
 
 def _fade(usable: NDArray[np.bool_], fps: float) -> Array:
@@ -356,9 +374,7 @@ def _fade(usable: NDArray[np.bool_], fps: float) -> Array:
         if start > 0 and stop < len(usable) and stop - start <= BRIDGE_SECONDS * fps:
             shown[start:stop] = True
     at, frames = np.flatnonzero(shown), np.arange(len(shown))
-    place = np.searchsorted(at, frames)[:, None] + [-1, 0]
-    away = np.abs(frames[:, None] - at[np.clip(place, 0, len(at) - 1)]).min(-1)
-    part = np.clip(1 - away / max(1.0, FADE_SECONDS * fps), 0, 1)
+    part = np.clip(1 - _distance(frames, at) / max(1.0, FADE_SECONDS * fps), 0, 1)
     return 0.5 - 0.5 * np.cos(np.pi * part)
 
 
@@ -380,8 +396,7 @@ def solve_hands(
     """
     if not has_hands(skeleton):
         return hands
-    seen = SeenHands(hands.keypoints, hands.scores, hands.world, hands.size)
-    angles, weight = solve_fingers(seen, fps, strength)
+    angles, weight = solve_fingers(hands.lifted, hands.sigma, hands.scores, fps, strength)
     turns = finger_turns(angles)  # (T, 2, 5, 3, 3, 3)
     names = [b.name for b in skeleton.bones]
     out = np.zeros((len(angles), 2, 15, 4))

@@ -275,6 +275,8 @@ def _hands(arrays: dict[str, Any], index: int, t: int, path: Path) -> Hands | No
         "scores": (t, 2, 21),
         "world": (t, 2, 21, 3),
         "size": (t, 2),
+        "lifted": (t, 2, 5, 4),
+        "sigma": (t, 2, 5, 4),
         "angles": (t, 2, 5, 4),
         "weight": (t, 2),
         "rotations": (t, 30, 4),

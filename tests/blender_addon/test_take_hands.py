@@ -37,12 +37,14 @@ def write(path: Path, sides: tuple[int, ...] = (0, 1), frames: int = 4) -> TakeF
         angles[:, h.FINGERS.index(finger), 1:] = np.radians(degrees)
     seen = h.no_hands(frames)
     for side in sides:
-        seen.world[:, side] = h.hand_shape(angles) * ([-1, 1, 1] if side else [1, 1, 1])
         seen.score[:, side] = 0.9
     take = make_take(skeleton, frames)
     world = np.repeat(skeleton.rest[None], frames, 0).astype(np.float32)
     still = np.tile(np.array([1, 0, 0, 0], np.float32), (frames, len(skeleton.bones), 1))
-    hands = h.solve_hands(h.unsolved_hands(seen), still, skeleton.rest_offsets, skeleton, 30.0, 0.0)
+    lifted = np.full((frames, 2, 5, 4), np.nan, np.float32)
+    lifted[:, sides] = angles[:, None]
+    unsolved = h.unsolved_hands(seen, lifted, np.full_like(lifted, 0.1))
+    hands = h.solve_hands(unsolved, still, skeleton.rest_offsets, skeleton, 30.0, 0.0)
     person = replace(
         take.people[0],
         joints_world=world,

@@ -38,6 +38,21 @@ def seen(points: np.ndarray, sides: tuple[int, ...] = (0, 1)) -> h.SeenHands:
     return out
 
 
+def solve(found: h.SeenHands, strength: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+    """By the angles of their points in 3D."""
+    return h.solve_fingers(*measured(found), found.score, FPS, strength)
+
+
+def unsolved(found: h.SeenHands) -> h.Hands:
+    return h.unsolved_hands(found, *measured(found))
+
+
+def measured(found: h.SeenHands) -> tuple[np.ndarray, np.ndarray]:
+    angles = h.measure_angles(np.nan_to_num(found.world) * np.array([[1, 1, 1], [-1, 1, 1]])[:, None])
+    angles[np.isnan(found.world).any((-1, -2))] = np.nan
+    return angles.astype(np.float32), np.full(angles.shape, 0.1, np.float32)
+
+
 def test_angles_come_back_however_the_hand_is_held_and_large() -> None:
     angles = anyhow(300)
     points = h.hand_shape(angles) @ turns(300) * 1.7 + [0.1, 2, 3]
@@ -82,7 +97,7 @@ def test_moving_fingers_are_followed_through_noise() -> None:
     angles = np.repeat(h.AT_REST[None], 120, 0)
     angles[:, 1:, 1:] += 0.5 * (1 - np.cos(2 * np.pi * 0.7 * time))[:, None, None]
     points = h.hand_shape(angles) + np.random.default_rng(0).normal(0, 0.002, (120, 21, 3))
-    got, weight = h.solve_fingers(seen(points), FPS, 0.4)
+    got, weight = solve(seen(points))
     assert (weight == 1).all()
     np.testing.assert_allclose(got[:, 0], got[:, 1], atol=1e-5)
     off = np.degrees(np.abs(got[:, 0] - angles))
@@ -99,7 +114,7 @@ def test_unseen_hands_relax_without_a_jump() -> None:
         found.score[start:stop, 0] = 0
         found.world[start:stop, 0] = np.nan
     found.world[90, 0] = h.hand_shape(np.zeros((5, 4)))
-    got, weight = h.solve_fingers(found, FPS, 0.4)
+    got, weight = solve(found)
     assert (weight[:, 1] == 0).all() and (got[:, 1] == h.AT_REST).all()
     assert (weight[:60, 0] == 1).all() and (weight[75:105, 0] == 0).all() and (weight[175:, 0] == 0).all()
     np.testing.assert_allclose(got[:60, 0], h.limited(bent)[:60], atol=0.02)
@@ -108,9 +123,9 @@ def test_unseen_hands_relax_without_a_jump() -> None:
 
 
 def test_nothing_seen_and_one_frame() -> None:
-    got, weight = h.solve_fingers(h.no_hands(4), FPS, 0.4)
+    got, weight = solve(h.no_hands(4))
     assert (weight == 0).all() and (got == h.AT_REST).all()
-    got, _ = h.solve_fingers(seen(h.hand_shape(anyhow(1))), FPS, 0.4)
+    got, _ = solve(seen(h.hand_shape(anyhow(1))))
     assert got.shape == (1, 2, 5, 4) and np.isfinite(got).all()
 
 
@@ -119,7 +134,7 @@ def solved(skeleton: Skeleton, frames: int = 6) -> tuple[h.Hands, np.ndarray, np
     q = np.random.default_rng(2).normal(size=(frames, len(skeleton.bones), 4))
     q = q / np.linalg.norm(q, axis=-1, keepdims=True)
     angles = h.limited(np.repeat(anyhow(1, 5), frames, 0))
-    found = h.unsolved_hands(seen(h.hand_shape(angles)))
+    found = unsolved(seen(h.hand_shape(angles)))
     return h.solve_hands(found, q, skeleton.rest_offsets, skeleton, FPS, 0.0), q, angles
 
 
@@ -151,7 +166,7 @@ def test_finger_bones_turn_with_the_hand_and_bend_as_seen() -> None:
 def test_a_skeleton_without_hands_has_no_fingers() -> None:
     skeleton = load_skeleton("h36m")
     assert not h.has_hands(skeleton) and h.has_hands(load_skeleton())
-    found = h.unsolved_hands(h.no_hands(3))
+    found = unsolved(h.no_hands(3))
     assert h.solve_hands(found, np.zeros((3, 16, 4)), np.zeros((17, 3)), skeleton, FPS, 0.4) is found
 
 
@@ -173,13 +188,13 @@ def test_the_user_is_told_why_fingers_are_missing(body: Skeleton) -> None:
     assert h.hand_warnings([person], "auto") == []
     tiny = h.no_hands(5)
     tiny.size[:, 0], tiny.size[:, 1] = 12.0, 60.0
-    small = replace(person, hands=h.unsolved_hands(tiny))
+    small = replace(person, hands=unsolved(tiny))
     left, right = h.hand_warnings([small], "auto")
     assert left == f"Left hand: 12 px long in most frames; hands need about {h.SMALLEST:.0f} px"
     assert right == "Right hand: found in 0% of the frames; its fingers are relaxed in the others"
     assert h.hand_warnings([small], "off") == []
     assert h.hand_warnings([small, small], "on")[2].startswith("Person 2, left hand: 12 px")
-    good = replace(person, hands=h.unsolved_hands(seen(h.hand_shape(anyhow(5)))))
+    good = replace(person, hands=unsolved(seen(h.hand_shape(anyhow(5)))))
     assert h.hand_warnings([good], "auto") == []
 
 
