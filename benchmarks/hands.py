@@ -86,12 +86,12 @@ def accuracy(pictures: list[dict[str, Any]]) -> list[str]:
     truth = np.array([p["angles"] for p in pictures])
     relaxed = np.degrees(np.abs(AT_REST - truth))
     lines = [
-        f"{len(pictures)} rendered hands. Degrees off the truth, mean over fingers and joints of the hands that were found:",
-        "bends of the four fingers' three joints, their spread, and the thumb's four angles. *relaxed* is what a hand",
-        "that is not looked at gets.",
+        f"{len(pictures)} rendered hands. Degrees off the truth, mean over fingers and joints of hands that were",
+        "found: bends of the four fingers' three joints, their spread, and the thumb's angles. *relaxed* is what a",
+        "hand that is not looked at gets.",
         "",
-        "| hand, px | found | taken for the other side | bends: 3D points | network | mean of both | spread: 3D | network "
-        "| thumb: 3D | network |",
+        "| hand, px | found | other side | bends: 3D points | network | mean of both | spread: 3D points | network "
+        "| thumb: 3D points | network |",
         "|---" * 10 + "|",
     ]
     for size in SIZES:

@@ -7,6 +7,7 @@ network knows only how hands look from any side, and is nearer to the truth (ben
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from .hands import SeenHands
 
 Array = NDArray[np.float64]
 
-CHECKPOINT = Path(__file__).parent / "checkpoints" / "hand.onnx"
+CHECKPOINT = Path(__file__).parent / "checkpoints" / "hands" / "hand.onnx"
 
 
 def canonical(xy: NDArray[np.floating[Any]]) -> Array:
@@ -54,8 +55,7 @@ def lift_hands(seen: SeenHands) -> tuple[NDArray[np.float32], NDArray[np.float32
 @cache
 def _session() -> Any:
     """On the CPU: a thousand hands take a few milliseconds."""
-    import onnxruntime
-
+    onnxruntime: Any = import_module("onnxruntime")
     options: Any = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:

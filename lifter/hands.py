@@ -444,7 +444,8 @@ def hand_warnings(people: Sequence[Any], choice: str) -> list[str]:
             who = f"{name.capitalize()} hand" if len(people) == 1 else f"Person {number}, {name} hand"
             # Frames that no detector looked at have no size.
             looked_at = np.isfinite(hands.size[:, side])
-            usual = float(np.median(hands.size[looked_at, side])) if looked_at.any() else 0.0
+            sizes: NDArray[np.float32] = hands.size[looked_at, side]
+            usual = float(np.median(sizes)) if len(sizes) else 0.0
             share = float((score[looked_at, side].mean(-1) >= SURE).mean()) if looked_at.any() else 0.0
             if share >= OFTEN:
                 continue

@@ -1,6 +1,6 @@
 """A network that tells how fingers are bent from the 21 points of a hand in a picture: made, trained and exported here.
 
-    python -m training.hands -o lifter/checkpoints/hand.onnx
+    python -m training.hands -o lifter/checkpoints/hands/hand.onnx
 
 It is trained on nothing but shapes: `lifter.hands.hand_shape` of random bends, proportions and views, seen by a camera,
 with noise as hand detectors have it. The design is ours: a few layers on the points of one frame, that say each
