@@ -2,6 +2,7 @@
 
     python -m benchmarks.capture --out benchmarks/capture.md
     python -m benchmarks.capture --clip mine.mp4        on footage of one's own
+    python -m benchmarks.capture --parts time --out benchmarks/capture.md       one part anew
 
 Every figure comes from a process of its own; the ways to go through a clip take turns. Without --clip, a clip is made
 by Blender's encoder: 1920 x 1080, H.264, from sports2d_demo.mp4 of the shared data, several times over.
@@ -41,6 +42,7 @@ WAYS = {
     "serial": "capture, one thread",
     "capture": "capture (B)",
 }
+PARTS = {"time": "Capturing beside the bare detector loop", "memory": "Memory by length"}
 SPENT = ("start", "detect", "lift", "solve", "save")
 
 
@@ -78,7 +80,7 @@ def script(clip: Path) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - begun, "processor": time.process_time() - used, "frames": count}
 
 
-def whole(clip: Path, threads: bool = True) -> dict[str, Any]:
+def whole(clip: Path, threads: bool = True, every: str = "all") -> dict[str, Any]:
     """Seconds from the call of `capture` to the take on the disk, imports included, and those of each stage."""
     begun, used = time.perf_counter(), time.process_time()
     from lifter.capture import capture
@@ -94,7 +96,7 @@ def whole(clip: Path, threads: bool = True) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for name, instead in serial:
             patch.object(module, name, instead).start()
-        take = capture(clip, progress=progress)
+        take = capture(clip, every=every, progress=progress)
         reached["save"] = time.perf_counter() - begun
         save_take(take, Path(folder) / "a.take.npz")
     seconds = time.perf_counter() - begun
@@ -186,7 +188,7 @@ CHILDREN: dict[str, Callable[..., dict[str, Any]]] = {
     "bare": lambda clip: bare(Path(clip)),
     "script": lambda clip: script(Path(clip)),
     "serial": lambda clip: whole(Path(clip), threads=False),
-    "capture": lambda clip: whole(Path(clip)),
+    "capture": lambda clip, every="all": whole(Path(clip), every=every),
     "simulated": lambda frames, people: simulated(int(frames), int(people)),
     "looped": lambda clip, frames: looped(Path(clip), int(frames)),
 }
@@ -322,6 +324,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, nargs="*", default=(1, 3))
     parser.add_argument("--loops", type=int, nargs="*", default=(1_000, 8_000), help="frames of real detection")
     parser.add_argument("--remark", default="", help="a sentence on what else the machine did")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=tuple(PARTS), help="of the file; others stay")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -329,15 +332,28 @@ def main() -> int:
         sys.stdout.write(json.dumps(CHILDREN[args.child[0]](*args.child[1:])) + "\n")
         return 0
     clip = args.clip or make_clip(args.folder, args.times)
-    lines = [heading("Capturing: time and memory"), *([args.remark, ""] if args.remark else [])]
-    lines += ["## Time", "", *speed_lines(clip, args.rounds), ""]
-    if args.lengths or args.loops:
-        lines += ["## Memory", "", *memory_lines(clip, args.lengths, args.people, args.loops), ""]
-    text = "\n".join(lines)
-    sys.stdout.write(text)
-    if args.out:
-        args.out.write_text(text)
+    remark = [args.remark, ""] if args.remark else []
+    for part in args.parts:
+        if part == "time":
+            lines = speed_lines(clip, args.rounds)
+        else:
+            lines = memory_lines(clip, args.lengths, args.people, args.loops)
+        text = "\n".join([f"#{heading(PARTS[part])}", *remark, *lines, ""])
+        sys.stdout.write(text)
+        if args.out:
+            put_part(args.out, text)
     return 0
+
+
+def put_part(path: Path, text: str) -> None:
+    """Write a part of the file, a heading of the second level and what follows, in place of the one that it had."""
+    before = path.read_text() if path.exists() else "# Capturing: time and memory\n"
+    top, *parts = before.split("\n## ")
+    found = {p.split("\n")[0]: p for p in parts}
+    new = text.removeprefix("## ")
+    found[new.split("\n")[0]] = new
+    order = sorted(found, key=lambda title: list(PARTS.values()).index(title))
+    path.write_text("\n".join([top, *(f"## {found[title].rstrip()}\n" for title in order)]))
 
 
 if __name__ == "__main__":

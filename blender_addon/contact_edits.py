@@ -38,9 +38,8 @@ class Edit:
     def label(self) -> str:
         """For a row of the panel."""
         who = "Both feet" if self.foot == "both" else f"{self.foot.title()} foot"
-        verb = "stand" if self.foot == "both" else "stands"
-        no = "" if self.stands else " do not" if self.foot == "both" else " does not"
-        return f"{who}{no} {'stand' if no else verb}, {self.first} to {self.last}"
+        verb = "free" if not self.stands else "stand" if self.foot == "both" else "stands"
+        return f"{who} {verb}, {self.first}-{self.last}"
 
 
 def read_edits(text: str) -> list[Edit] | None:

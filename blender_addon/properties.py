@@ -182,6 +182,15 @@ class MotionliftCapture(bpy.types.PropertyGroup):
         description="Look for people in every so-many-th frame, and follow their keypoints in between: faster, but "
         "newcomers wait, and who is lost stays lost until then",
     )
+    every: EnumProperty(
+        name="Frames",
+        description="Which frames the detector looks at; in between, keypoints are followed in the pictures",
+        items=(
+            ("all", "All", "Every frame: most exact"),
+            ("auto", "Twelve a Second", "At least twelve a second: nearly as exact, and faster with slow detectors"),
+            *((str(n), f"Every {n}", "Motion that is faster than this is lost") for n in (2, 3, 4, 6, 10)),
+        ),
+    )
     whose: EnumProperty(
         name="Take",
         description="Which of the people that are seen come into the take",

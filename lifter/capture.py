@@ -126,6 +126,7 @@ def capture(
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = choose_people(track_people(times, detections, with_detector.layout, footage.fps), people)
+    detections.clear()  # tracks hold what is needed of them: an hour of detections fills half a gigabyte
     header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,

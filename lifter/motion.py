@@ -7,6 +7,7 @@ Nothing here needs the video: a take is solved again from its own arrays in abou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -125,21 +126,26 @@ def solve_people(
         view, warnings = _moving_view(people, lens, path, fps)
     bodies = [_solve_body(person, skeleton, fps, view, settings) for person in people]
     shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
+    starts: list[Array | None] = [None] * len(shots)
     if path is None:
-        view, bodies = _upright(view, bodies, shots)
-        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
+        view, bodies, shots, starts = _upright(view, bodies, shots, skeleton)
     elif not path.metric:
         view, wrong = _scaled(view, shots, people)
         warnings += wrong
-        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
-    roots, floor = _paths(shots)
+        both = zip(shots, people, strict=True)
+        shots = [replace(shot, translation=view.translation[view.of(person)]) for shot, person in both]
+    roots, floor = _paths(shots, starts)
     if settings.contacts == "auto":
+        before = [body.contact for body in bodies]
         bodies = [
             _with_believable_contacts(*each, floor, skeleton, settings)
             for each in zip(people, bodies, shots, roots, strict=True)
         ]
-        shots = [_shot(*both, view, skeleton, layout, fps) for both in zip(people, bodies, strict=True)]
-        roots, floor = _paths(shots)
+        if any((body.contact != old).any() for body, old in zip(bodies, before, strict=True)):
+            columns = _foot_columns(skeleton)
+            both = zip(shots, bodies, strict=True)
+            shots = [replace(shot, contact=body.contact[:, columns]) for shot, body in both]
+            roots, floor = _paths(shots, roots)
     out: list[Person] = []
     for person, body, shot, root in zip(people, bodies, shots, roots, strict=True):
         joints = shot.relative + root[:, None] - [0, 0, floor]
@@ -174,12 +180,17 @@ class _View:
         return slice(start, start + len(person.frames))
 
 
-def _upright(view: _View, bodies: list[_Body], shots: list[Shot]) -> tuple[_View, list[_Body]]:
-    """The scene of a static camera turned so that the places where feet stand lie on one level."""
+def _upright(
+    view: _View, bodies: list[_Body], shots: list[Shot], skeleton: Skeleton
+) -> tuple[_View, list[_Body], list[Shot], list[Array | None]]:
+    """The scene of a static camera turned so that the places where feet stand lie on one level, and paths in it that
+    are nearly right."""
     points: list[Array] = []
     seconds: list[float] = []
+    roots: list[Array] = []
     for shot in shots:
         root, _ = root_path(shot, even=False)
+        roots.append(root)
         feet = root[:, None] + shot.feet
         for f in range(feet.shape[1]):
             for start, stop in runs(shot.contact[:, f] & shot.valid):
@@ -188,8 +199,14 @@ def _upright(view: _View, bodies: list[_Body], shots: list[Shot]) -> tuple[_View
     up = upright_on(np.reshape(points, (-1, 3)), np.array(seconds))
     axes = scene_axes(-view.rotation[0] @ up)
     turn = axes.T @ view.rotation[0]
+    view = replace(view, rotation=np.broadcast_to(axes, view.rotation.shape))
     bodies = [replace(body, rotations=turn @ body.rotations) for body in bodies]
-    return replace(view, rotation=np.broadcast_to(axes, view.rotation.shape)), bodies
+    turned: list[Shot] = []
+    for shot, body in zip(shots, bodies, strict=True):
+        relative = shot.relative @ turn.T
+        rotation = np.broadcast_to(axes, (len(relative), 3, 3))
+        turned.append(replace(shot, relative=relative, rotation=rotation, feet=_feet(relative, body, skeleton)))
+    return view, bodies, turned, [root @ turn.T for root in roots]
 
 
 def _static_view(people: tuple[Person, ...], lens: Lens) -> _View:
@@ -279,7 +296,8 @@ def _solve_body(person: Person, skeleton: Skeleton, fps: float, view: _View, set
     joints, outlier = _smooth(lifted, person.sigma, shown, contact, skeleton, fps, settings)
     rotations = solve_rotations(skeleton, joints, fps)
     offsets = solve_offsets(skeleton, joints[shown], rotations[shown])
-    rotations = solve_rotations(skeleton, bend_limbs(skeleton, joints, rotations, offsets), fps)
+    bent = bend_limbs(skeleton, joints, rotations, offsets)
+    rotations = solve_rotations(skeleton, bent, fps, before=(joints, rotations))
     return _Body(rotations, offsets * (settings.height / standing_height(skeleton, offsets)), contact, outlier)
 
 
@@ -293,7 +311,9 @@ def _smooth(
     settings: SolveSettings,
 ) -> tuple[Array, Flags]:
     """(T, J, 3) joints without outliers and jitter, and (T, J) which were outliers."""
-    out = np.array(joints, np.float64)
+    # A joint's path in a row of memory; what comes of it keeps that order.
+    rows = np.array(np.moveaxis(joints, 1, 0), np.float64, order="C")
+    out = np.moveaxis(rows, 0, 1)
     outlier = np.zeros(out.shape[:2], bool)
     names = [n.removeprefix("l_").removeprefix("r_") for n in skeleton.joint_names]
     for j, name in enumerate(names):
@@ -332,8 +352,6 @@ def _landings(contact: Flags, joint: str, fps: float) -> Array:
 def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: str, fps: float) -> Shot:
     relative = forward_kinematics(skeleton, body.rotations, body.offsets)
     keypoints, score = keypoints_to_joints(person.keypoints, person.scores, layout, skeleton)
-    feet = [n for n in FEET if n in skeleton.joint_names]
-    soles = sole_heights(skeleton, body.offsets, feet)
     own = view.of(person)
     if view.zoom is not None:
         keypoints = unzoom(keypoints, view.zoom[own], view.lens)
@@ -346,17 +364,30 @@ def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: 
         fps=fps,
         rotation=view.rotation[own],
         translation=view.translation[own],
-        feet=relative[:, [skeleton.joint(n) for n in feet]] - soles[:, None] * [0, 0, 1.0],
-        contact=body.contact[:, [FEET.index(n) for n in feet]],
+        feet=_feet(relative, body, skeleton),
+        contact=body.contact[:, _foot_columns(skeleton)],
     )
 
 
-def _paths(shots: list[Shot]) -> tuple[list[Array], float]:
-    """(T, 3) path of everybody's root, and the height of the one floor under them."""
-    paths = [root_path(shot) for shot in shots]
+def _feet(relative: NDArray[np.floating[Any]], body: _Body, skeleton: Skeleton) -> Array:
+    """(T, F, 3) points under heels and toes, on the soles, of (T, J, 3) joints in axes with Z up."""
+    names = [FEET[i] for i in _foot_columns(skeleton)]
+    soles = sole_heights(skeleton, body.offsets, names)
+    return relative[:, [skeleton.joint(n) for n in names]] - soles[:, None] * [0, 0, 1.0]
+
+
+def _foot_columns(skeleton: Skeleton) -> list[int]:
+    """Those of FEET that the skeleton has."""
+    return [i for i, n in enumerate(FEET) if n in skeleton.joint_names]
+
+
+def _paths(shots: list[Shot], starts: Sequence[Array | None]) -> tuple[list[Array], float]:
+    """(T, 3) path of everybody's root, from paths nearby where there are such, and the height of the one floor."""
+    paths = [root_path(shot, start=start) for shot, start in zip(shots, starts, strict=True)]
     floor = _common_floor(shots, paths)
     if len(shots) > 1:
-        paths = [root_path(shot, floor) for shot in shots]
+        both = zip(shots, paths, strict=True)
+        paths = [root_path(shot, floor, start=root) for shot, (root, _) in both]
     return [root for root, _ in paths], floor
 
 
@@ -364,7 +395,7 @@ def _with_believable_contacts(
     person: Person, body: _Body, shot: Shot, root: Array, floor: float, skeleton: Skeleton, settings: SolveSettings
 ) -> _Body:
     """The body with contacts that agree with where its feet are; what the user said stays."""
-    columns = [i for i, n in enumerate(FEET) if n in skeleton.joint_names]
+    columns = _foot_columns(skeleton)
     contact = np.zeros_like(body.contact)
     contact[:, columns] = believable(shot.contact, root[:, None] + shot.feet, floor, shot.valid, shot.fps)
     return replace(body, contact=edited(contact, shot.valid, parse_edits(settings.contact_edits), person.frames))
@@ -386,7 +417,7 @@ def _lock(
     """(T, J, 3) joints and (T, B, 3, 3) rotations with the feet held."""
     locked = lock_feet(skeleton, joints, offsets, shot.contact, shot.valid, fps)
     locked = bend_limbs(skeleton, locked, rotations, offsets, exact=True)
-    rotations = solve_rotations(skeleton, locked, fps)
+    rotations = solve_rotations(skeleton, locked, fps, before=(joints, rotations))
     return forward_kinematics(skeleton, rotations, offsets) + locked[:, :1], rotations
 
 
@@ -394,15 +425,15 @@ def _solved(person: Person, body: _Body, joints: Array, rotations: Array, shot: 
     """The person with the solved arrays, NaN in gaps."""
     camera = (joints + [0, 0, floor]) @ np.swapaxes(shot.rotation, -1, -2) + shot.translation[:, None]
     quaternions = continuous(matrix_to_quat(rotations))
-    world = np.array(joints)
+    world = np.array(joints, order="C")
     for array in (world, camera, quaternions):
         array[person.state == GAP] = np.nan
     return replace(
         person,
         stands=body.contact,
         outlier=body.outlier,
-        joints_camera=camera.astype(np.float32),
+        joints_camera=camera.astype(np.float32, order="C"),
         joints_world=world.astype(np.float32),
-        rotations=quaternions.astype(np.float32),
+        rotations=quaternions.astype(np.float32, order="C"),
         offsets=body.offsets.astype(np.float32),
     )

@@ -65,18 +65,19 @@ def matrix_to_quat(m: NDArray[np.floating[Any]]) -> Array:
     (Journal of Guidance and Control, 1978).
     """
     m = np.asarray(m, np.float64)
-    d = np.stack([m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], -1)
-    trace = d.sum(-1)
-    # Four times the products of the quaternion with itself.
-    k = np.empty((*m.shape[:-2], 4, 4))
-    k[..., 0, 0] = 1 + trace
-    for i in range(3):
-        j, n = (i + 1) % 3, (i + 2) % 3
-        k[..., i + 1, i + 1] = 1 + 2 * d[..., i] - trace
-        k[..., 0, i + 1] = k[..., i + 1, 0] = m[..., n, j] - m[..., j, n]
-        k[..., i + 1, j + 1] = k[..., j + 1, i + 1] = m[..., i, j] + m[..., j, i]
-    largest = np.diagonal(k, axis1=-2, axis2=-1).argmax(-1)
-    q = normalize(np.take_along_axis(k, largest[..., None, None], -2)[..., 0, :])
+    xx, yy, zz = (m[..., i, i] for i in range(3))
+    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
+    # Four times the products of the quaternion with itself: a row for each component.
+    rows = (
+        (1 + xx + yy + zz, wx, wy, wz),
+        (wx, 1 + xx - yy - zz, xy, xz),
+        (wy, xy, 1 - xx + yy - zz, yz),
+        (wz, xz, yz, 1 - xx - yy + zz),
+    )
+    largest = np.argmax([rows[i][i] for i in range(4)], axis=0)
+    q = np.stack([np.choose(largest, [row[i] for row in rows]) for i in range(4)], -1)
+    q = normalize(q)
     return np.where(q[..., :1] < 0, -q, q)
 
 

@@ -38,6 +38,9 @@ SURE_FIT = 0.35
 """From this part of their usual spread across their common line on, joints that are fixed to a bone show well enough
 how it turns about that line."""
 
+STILL = 1e-9
+"""Metres; joints that moved by less did not."""
+
 FARTHEST_TURN = float(np.radians(100))
 """Neither chest and pelvis nor head and chest turn farther against each other."""
 
@@ -53,55 +56,66 @@ def check_solvable(skeleton: Skeleton) -> None:
         )
 
 
-def solve_rotations(skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: float) -> Array:
+def solve_rotations(
+    skeleton: Skeleton, joints: NDArray[np.floating[Any]], fps: float, before: tuple[Array, Array] | None = None
+) -> Array:
     """(T, B, 3, 3) rotation of every bone from (T, J, 3) joints, finite throughout.
 
     Directions come from the joints, twist from what body.toml names for each bone.
+
+    before: (T, J, 3) joints and the (T, B, 3, 3) rotations that they have, of which some joints were moved since. Bones
+        that are fitted to joints which have not moved against each other keep their rotation.
     """
-    joints = np.asarray(joints, np.float64)
+    # Joints and bones first: what is done with one of them is then done along a row.
+    posed = _rows(joints)
+    moved_from = None if before is None else _rows(before[0])
     rest = skeleton.rest.astype(np.float64)
     names = [b.name for b in skeleton.bones]
-    out = np.zeros((len(joints), len(names), 3, 3))
+    out = np.zeros((len(names), len(joints), 3, 3))
 
     def segment(pose: Array, a: str, b: str) -> Array:
-        return pose[..., skeleton.joint(b), :] - pose[..., skeleton.joint(a), :]
+        return pose[skeleton.joint(b)] - pose[skeleton.joint(a)]
 
     # Bones that are half of the turn between two fitted ones wait for these.
     for b, bone in enumerate(skeleton.bones):
         if bone.fit:
             ends = [*bone.fit] if bone.tail in bone.fit else [bone.tail, *bone.fit]
-            out[:, b] = steady_fit(
-                np.stack([segment(rest, bone.head, n) for n in ends]),
-                np.stack([segment(joints, bone.head, n) for n in ends], 1),
-                fps,
-            )
+            vectors = [segment(posed, bone.head, n) for n in ends]
+            if before is not None and moved_from is not None:
+                pairs = ((v, segment(moved_from, bone.head, n)) for v, n in zip(vectors, ends, strict=True))
+                if all(float(np.abs(v - old).max(initial=0.0)) < STILL for v, old in pairs):
+                    out[b] = before[1][:, b]
+                    continue
+            out[b] = steady_fit(np.stack([segment(rest, bone.head, n) for n in ends]), np.stack(vectors, 1), fps)
     for bone in skeleton.bones:
         if bone.between:
             a, c = (names.index(n) for n in bone.between)
-            out[:, c] = _within(out[:, a], out[:, c])
+            out[c] = _within(out[a], out[c])
     for b, bone in enumerate(skeleton.bones):
         if bone.fit:
             continue
         if bone.between:
-            a, c = (out[:, names.index(n)] for n in bone.between)
+            a, c = (out[names.index(n)] for n in bone.between)
             start = a @ _half(np.swapaxes(a, -1, -2) @ c)
         else:
             parent = skeleton.bone_parents[b]
-            start = out[:, parent] if parent >= 0 else np.broadcast_to(np.eye(3), out[:, b].shape)
-        direction = segment(joints, bone.head, bone.tail)
-        out[:, b] = shortest_arc(start @ segment(rest, bone.head, bone.tail), direction) @ start
+            start = out[parent] if parent >= 0 else np.broadcast_to(np.eye(3), out[b].shape)
+        direction = segment(posed, bone.head, bone.tail)
+        out[b] = shortest_arc(start @ segment(rest, bone.head, bone.tail), direction) @ start
         if bone.hinge:
-            upper, lower = (segment(joints, *bone.hinge[i : i + 2]) for i in (0, 1))
-            out[:, b] = _twist_to_hinge(out[:, b], bone, direction, np.cross(upper, lower), fps)
-    return out
+            upper, lower = (segment(posed, *bone.hinge[i : i + 2]) for i in (0, 1))
+            out[b] = _twist_to_hinge(out[b], bone, direction, np.cross(upper, lower), fps)
+    return np.moveaxis(out, 0, 1)
+
+
+def _rows(joints: NDArray[np.floating[Any]]) -> Array:
+    """(J, T, 3) of (T, J, 3), a row a joint: nothing is copied of what already lies like that."""
+    return np.ascontiguousarray(np.moveaxis(np.asarray(joints, np.float64), 1, 0))
 
 
 def rigid_fit(rest: Array, posed: Array) -> Array:
     """(T, 3, 3) rotations that best turn (N, 3) vectors onto (T, N, 3): Kabsch, Acta Cryst. A32, 1976."""
-    u, _, vt = svd(np.swapaxes(posed, -1, -2) @ rest)
-    sign = np.ones((len(posed), 1, 3))
-    sign[:, 0, 2] = np.linalg.det(u @ vt)
-    return (u * sign) @ vt
+    return _nearest_rotation(np.swapaxes(posed, -1, -2) @ rest)
 
 
 def steady_fit(rest: Array, posed: Array, fps: float) -> Array:
@@ -122,17 +136,23 @@ def steady_fit(rest: Array, posed: Array, fps: float) -> Array:
     if not (lack > 0).any():
         return found
     weight = np.clip(seen / SURE_FIT - 0.5, 0, 1)[:, None, None] ** 2
+    if not (weight > 0).any():  # a clip in which nothing is ever seen
+        return found
     usually = np.zeros_like(found)
     for share, seconds in ((1.0, HINGE_SECONDS), (1e-2, 4 * HINGE_SECONDS), (1e-4, 16 * HINGE_SECONDS)):
         usually += share * np.asarray(gaussian_filter1d(weight * found, seconds * fps, axis=0, mode="constant"))
-    if not (weight > 0).any():  # a clip in which nothing is ever seen
-        return found
-    u, _, vt = svd(usually)
-    turn[:, 2] = np.linalg.det(u @ vt)
-    usually = (u * turn[:, None]) @ vt
-    u, _, vt = svd(covariance + (lack * SURE_FIT * usual)[:, None, None] * usually)
-    turn[:, 2] = np.linalg.det(u @ vt)
-    return (u * turn[:, None]) @ vt
+    held = lack > 0  # elsewhere nothing is added
+    mean = _nearest_rotation(usually[held])
+    found[held] = _nearest_rotation(covariance[held] + (lack[held] * SURE_FIT * usual)[:, None, None] * mean)
+    return found
+
+
+def _nearest_rotation(matrices: Array) -> Array:
+    """(T, 3, 3) rotations that are nearest to these."""
+    u, _, vt = svd(matrices)
+    turn = np.ones((len(matrices), 1, 3))
+    turn[:, 0, 2] = np.linalg.det(u @ vt)
+    return (u * turn) @ vt
 
 
 def _within(near: Array, far: Array) -> Array:
@@ -149,9 +169,10 @@ def _within(near: Array, far: Array) -> Array:
 
 
 def _half(rotation: Array) -> Array:
-    """Half of each rotation: the chordal mean of it and no rotation."""
-    u, _, vt = svd(rotation + np.eye(3))
-    return u @ vt
+    """Half of each rotation: the mean of it and no rotation."""
+    q = matrix_to_quat(rotation)
+    q[..., 0] += 1
+    return quat_to_matrix(normalize(q))
 
 
 def _twist_to_hinge(start: Array, bone: Bone, direction: Array, axis: Array, fps: float) -> Array:
@@ -208,11 +229,11 @@ def solve_offsets(skeleton: Skeleton, joints: NDArray[np.floating[Any]], rotatio
 
 def forward_kinematics(skeleton: Skeleton, rotations: Array, offsets: Array) -> Array:
     """(T, J, 3) joints relative to the root from (T, B, 3, 3) rotations and (J, 3) rest offsets."""
-    out = np.zeros((len(rotations), len(skeleton.joint_names), 3))
+    out = np.zeros((len(skeleton.joint_names), len(rotations), 3))
     for j, parent in enumerate(skeleton.parents):
         if parent >= 0:
-            out[:, j] = out[:, parent] + rotations[:, skeleton.bone_of_joint[j]] @ offsets[j]
-    return out
+            out[j] = out[parent] + rotations[:, skeleton.bone_of_joint[j]] @ offsets[j]
+    return np.moveaxis(out, 0, 1)
 
 
 def bend_limbs(

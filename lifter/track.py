@@ -317,7 +317,8 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
         away, size = gap[near], np.sqrt(sizes[i] * sizes[near])
         lengths = [min(len(pieces[j].times), 8) for j in near]
         weight: Array = np.stack([np.full(len(near), min(len(pieces[i].times), 8)), lengths])
-        speed = (weight[0][:, None] * out_speed[i] + weight[1][:, None] * in_speed[near]) / weight.sum(0)[:, None]
+        known = weight - 1 + 1e-3  # a single detection has no velocity
+        speed = (known[0][:, None] * out_speed[i] + known[1][:, None] * in_speed[near]) / known.sum(0)[:, None]
         off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size
         total = (off / (0.06 + 0.35 * away)) ** 2 + (shape / size / (0.06 + 0.15 * np.minimum(away, 1.0))) ** 2
         total += (np.log(sizes[near] / sizes[i]) / 0.3) ** 2 + GAP_COST * away

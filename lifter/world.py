@@ -47,6 +47,15 @@ JUMP_ACCELERATION = 30.0
 
 GRAVITY = 9.81
 
+SETTLED = 2e-4
+"""Metres by which a path may move in a round that is the last."""
+
+NEAREST = 0.05
+"""Metres before the camera; what seems nearer has no weight."""
+
+BLOCK = 512
+"""Frames that are looked at together: what is known of their joints fits into a processor's cache."""
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -72,59 +81,63 @@ class Shot:
     contact: Flags
 
 
-def root_path(shot: Shot, floor: float | None = None, rounds: int = 8, even: bool = True) -> tuple[Array, float | None]:
+def root_path(
+    shot: Shot, floor: float | None = None, rounds: int = 8, even: bool = True, start: Array | None = None
+) -> tuple[Array, float | None]:
     """(T, 3) positions of the root that best reproject the joints, with feet that stand, and the floor's height.
 
     For a known lens a joint's ray (x, y) asks c_x - x c_z = 0 and the same for y, where c = R (X + p) + t is the
     joint in the camera: linear in the root X. A foot point in contact neither moves between two frames nor leaves
     the floor, whose one height is solved along where it is not given. Elsewhere the root's acceleration is small,
     and that of a body in flight is gravity's. All frames are one banded system, solved in linear time; a few rounds
-    re-weight by depth and by Huber's rule, so that wrong keypoints and wrong contacts lose their pull.
+    re-weight by Huber's rule, so that wrong keypoints and wrong contacts lose their pull, until the path moves by less
+    than SETTLED.
 
     The floor is None where it was not given and no foot stands. Without `even` feet stand at any height, and the
-    floor is only their median: on a path with wrong gravity they then climb or descend.
+    floor is only their median: on a path with wrong gravity they then climb or descend. `start`: (T, 3), a path near
+    the one that is looked for, which then needs fewer rounds.
     """
     frames, p = len(shot.relative), np.asarray(shot.relative, np.float64)
-    rays, place, weight = _sight(shot, p)
-    distances: Array = np.linalg.norm(p[shot.valid], axis=-1)
+    sight = _sight(shot, p)
+    distances = _lengths(p)[shot.valid]
     size = max(float(np.median(distances)) if distances.size else 0.0, 0.1) * 2
     standing = shot.contact & shot.valid[:, None]
     together = _settled(standing[1:] & standing[:-1], max(1, round(SETTLING * shot.fps)))
-    steps = np.diff(shot.feet, axis=0)
+    steps, heights_of_feet = shot.feet[1:] - shot.feet[:-1], shot.feet[..., 2]
     fall, flights = _flights(shot, p)
     in_air = np.zeros(frames, bool)
-    trust = np.ones_like(weight)
     grip, level = np.ones(together.shape), np.ones(standing.shape)
-    root = np.zeros((frames, 3))
-    height = floor
+    root, height = start, floor
     for turn in range(rounds):
+        if root is not None:
+            slid = _lengths(steps + (root[1:] - root[:-1])[:, None]) * shot.fps
+            grip = np.minimum(1.0, 2 * SLIDE / np.maximum(slid, 1e-9))
+            heights = root[:, None, 2] + heights_of_feet
+            if height is None and standing.any():
+                height = float(np.median(heights[standing]))
+            if height is not None:
+                # Who is in the air has left the floor: a contact that was only missed does not count as a flight.
+                in_air = _risen(heights - height, flights)
+                level = np.minimum(1.0, 2 * FLOOR_ERROR / np.maximum(np.abs(heights - height), 1e-9))
         # The residual is in metres on the plane through the person; all joints of a frame together count
         # like four independent ones.
-        w = weight * trust
-        w = w * (4 / np.maximum(w.sum(1), 4))[:, None] / (size * PIXEL_ERROR) ** 2
         system = _System(frames)
-        system.add_frames(*_normal_equations(shot.rotation, rays, place, w))
+        moved = None if root is None else (shot.rotation @ root[..., None])[..., 0]
+        system.add_frames(*_normal_equations(shot.rotation, sight, moved, size * PIXEL_ERROR))
         system.add_accelerations(*_expected(shot.fps, fall, in_air))
         held = together * grip / (SLIDE / shot.fps) ** 2
         system.add_steps(held.sum(1), -(held[..., None] * steps).sum(1))
         on_floor = standing * level / FLOOR_ERROR**2
-        if not even or (turn == 0 and floor is None):
+        if not even or (root is None and floor is None):
             on_floor = on_floor * 0  # the first path says where the floor is
-        pull = -(on_floor * shot.feet[..., 2]).sum(1)
+        pull = -(on_floor * heights_of_feet).sum(1)
+        before = root
         root, height = system.solve(on_floor.sum(1), pull, height if floor is not None else None)
-        moved = (shot.rotation @ root[..., None])[:, None, :, 0]
-        depth = place[..., 2] + moved[..., 2]
-        off = [place[..., i] + moved[..., i] - rays[..., i] * depth for i in range(2)]
-        trust = np.minimum(1.0, 2 * size * PIXEL_ERROR / np.maximum(np.hypot(*off), 1e-9)) * (depth > 0.05)
-        slid = np.linalg.norm(steps + np.diff(root, axis=0)[:, None], axis=-1) * shot.fps
-        grip = np.minimum(1.0, 2 * SLIDE / np.maximum(slid, 1e-9))
-        heights = root[:, None, 2] + shot.feet[..., 2]
-        if height is None and standing.any():
-            height = float(np.median(heights[standing]))
-        if height is not None:
-            # Who is in the air has left the floor: a contact that was only missed does not count as a flight.
-            in_air = _risen(heights - height, flights)
-            level = np.minimum(1.0, 2 * FLOOR_ERROR / np.maximum(np.abs(heights - height), 1e-9))
+        if turn and before is not None and float(np.abs(root - before).max(initial=0.0)) < SETTLED:
+            break
+    assert root is not None
+    if height is None and standing.any():
+        height = float(np.median((root[:, None, 2] + heights_of_feet)[standing]))
     return root, height
 
 
@@ -133,32 +146,75 @@ def _settled(together: Flags, edge: int) -> Flags:
     return minimum_filter1d(together, 2 * edge + 1, axis=0, mode="nearest") if len(together) else together
 
 
-def _sight(shot: Shot, p: Array) -> tuple[Array, Array, Array]:
-    """(T, J, 2) rays of the seen joints, 0 elsewhere; (T, J, 3) where joints would be in the camera with the root at
-    the origin; and (T, J) weights, 0 for joints that are not seen."""
-    rays = pixels_to_rays(shot.keypoints, shot.lens)
-    seen = np.isfinite(rays).all(-1) & shot.valid[:, None]
-    place = p @ np.swapaxes(shot.rotation, -1, -2) + shot.translation[:, None]
-    return np.where(seen[..., None], rays, 0.0), place, np.where(seen, np.asarray(shot.score, np.float64), 0.0)
+@dataclass(frozen=True)
+class _Sight:
+    """(J, T) of each joint in each frame: its ray (x, y), 0 where not seen; what is missed with the root at the origin,
+    x c_z - c_x and y c_z - c_y; its depth then; and a weight, 0 where it is not seen. Joints first, so that sums over
+    them are sums of long rows."""
+
+    x: Array
+    y: Array
+    miss_x: Array
+    miss_y: Array
+    depth: Array
+    weight: Array
 
 
-def _normal_equations(rotation: Array, rays: Array, place: Array, w: Array) -> tuple[Array, Array]:
+def _sight(shot: Shot, p: Array) -> _Sight:
+    """What the camera says of (T, J, 3) joints relative to the root."""
+    frames, joints = p.shape[:2]
+    out = _Sight(*(np.empty((joints, frames)) for _ in range(6)))
+    for start in range(0, frames, BLOCK):
+        at = slice(start, start + BLOCK)
+        rays = pixels_to_rays(shot.keypoints[at], shot.lens)
+        seen = np.isfinite(rays).all(-1) & shot.valid[at, None]
+        place = p[at] @ np.swapaxes(shot.rotation[at], -1, -2) + shot.translation[at, None]
+        rays = np.where(seen[..., None], rays, 0.0)
+        miss = rays * place[..., 2:] - place[..., :2]
+        weight = np.where(seen, np.asarray(shot.score[at], np.float64), 0.0)
+        parts = (rays[..., 0], rays[..., 1], miss[..., 0], miss[..., 1], place[..., 2], weight)
+        for part, value in zip((out.x, out.y, out.miss_x, out.miss_y, out.depth, out.weight), parts, strict=True):
+            part[:, at] = value.T
+    return out
+
+
+def _normal_equations(rotation: Array, sight: _Sight, moved: Array | None, error: float) -> tuple[Array, Array]:
     """(T, 3, 3) A^T A and (T, 3) A^T b of the terms w |c_x - x c_z|^2 + w |c_y - y c_z|^2 with c = R X + place.
 
-    In the camera's axes they hold nothing but weighted sums over joints of 1, x, y, x^2 + y^2 and of what is missed
-    with the root at the origin; so 100,000 frames need no rows of their own.
+    w: the sight's weights by Huber's rule, for a root at (T, 3) `moved` in the camera's axes; as they are for None.
+
+    In the camera's axes the terms hold nothing but weighted sums over joints of 1, x, y, x^2 + y^2 and of what is
+    missed with the root at the origin; so 100,000 frames need no rows of their own. Blocks of frames stay in the
+    processor's cache.
     """
-    x, y = rays[..., 0], rays[..., 1]
-    miss_x, miss_y = x * place[..., 2] - place[..., 0], y * place[..., 2] - place[..., 1]
-    normal, right = np.zeros((len(w), 3, 3)), np.zeros((len(w), 3))
-    normal[:, 0, 0] = normal[:, 1, 1] = w.sum(1)
-    normal[:, 0, 2] = normal[:, 2, 0] = -(w * x).sum(1)
-    normal[:, 1, 2] = normal[:, 2, 1] = -(w * y).sum(1)
-    normal[:, 2, 2] = (w * (x * x + y * y)).sum(1)
-    right[:, 0], right[:, 1] = (w * miss_x).sum(1), (w * miss_y).sum(1)
-    right[:, 2] = -(w * (x * miss_x + y * miss_y)).sum(1)
+    frames = sight.x.shape[1]
+    normal, right = np.zeros((frames, 3, 3)), np.zeros((frames, 3))
+    for start in range(0, frames, BLOCK):
+        at = slice(start, start + BLOCK)
+        x, y, miss_x, miss_y = sight.x[:, at], sight.y[:, at], sight.miss_x[:, at], sight.miss_y[:, at]
+        w = sight.weight[:, at]
+        if moved is not None:
+            mx, my, mz = moved[at].T
+            off = np.square(mx - x * mz - miss_x) + np.square(my - y * mz - miss_y)
+            trust = np.minimum(1.0, 2 * error / np.sqrt(np.maximum(off, 1e-18)))
+            w = w * trust * (sight.depth[:, at] + mz > NEAREST)
+        total = w.sum(0)
+        w = w * (4 / np.maximum(total, 4) / error**2)
+        wx, wy = w * x, w * y
+        normal[at, 0, 0] = normal[at, 1, 1] = w.sum(0)
+        normal[at, 0, 2] = normal[at, 2, 0] = -wx.sum(0)
+        normal[at, 1, 2] = normal[at, 2, 1] = -wy.sum(0)
+        normal[at, 2, 2] = (wx * x + wy * y).sum(0)
+        right[at, 0], right[at, 1] = (w * miss_x).sum(0), (w * miss_y).sum(0)
+        right[at, 2] = -(wx * miss_x + wy * miss_y).sum(0)
     back = np.swapaxes(rotation, -1, -2)
     return back @ normal @ rotation, (back @ right[..., None])[..., 0]
+
+
+def _lengths(vectors: Array) -> Array:
+    """(...) of (..., 3); several times as fast as NumPy's norm."""
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return np.sqrt(x * x + y * y + z * z)
 
 
 def _flights(shot: Shot, p: Array) -> tuple[Array, list[tuple[int, int]]]:
@@ -246,7 +302,9 @@ class _System:
         right[..., 0] = self.right
         right[:, 2, 0] += pull
         right[:, 2, 1] = on_floor
-        solved = np.asarray(solveh_banded(self.band, right.reshape(-1, 2))).reshape(self.frames, 3, 2)
+        solved = np.asarray(solveh_banded(self.band, right.reshape(-1, 2), check_finite=False)).reshape(
+            self.frames, 3, 2
+        )
         alone, per_metre = solved[..., 0], solved[..., 1]
         if not on_floor.any():
             return alone, floor

@@ -144,6 +144,8 @@ def capture_options(settings: Any) -> dict[str, Any]:
         )
     if "hands" in solve_settings.offered()["capture"]:
         options["hands"] = settings.hands
+    if "every" in solve_settings.offered()["capture"] and settings.detector != "keypoints":
+        options["every"] = settings.every
     if "device" in solve_settings.offered()["capture"]:
         options["device"] = preferences().device
     if "keep_megabytes" in solve_settings.offered()["capture"]:

@@ -105,6 +105,8 @@ def draw_detector(layout: Any, settings: Any, width: int) -> None:
         layout.prop(settings, "most_people")
     if detector in FINDING:
         layout.prop(settings, "find_every")
+    if detector != "keypoints":
+        layout.prop(settings, "every")
 
 
 def draw_takes(layout: Any, context: Any) -> None:

@@ -17,7 +17,7 @@ def test_rows_are_added_and_removed_in_scene_frames(scene: Any) -> None:
     assert bpy.ops.motionlift.add_contact_edit(foot="both", first=1, last=1) == {"FINISHED"}
     assert group.contact_edits == "left:100-120=off, both:0-0=on"
     drawn = draw_all(bpy.context)
-    assert "Left foot does not stand, 101 to 121" in drawn and "Both feet stand, 1 to 1" in drawn
+    assert "Left foot free, 101-121" in drawn and "Both feet stand, 1-1" in drawn
     assert bpy.ops.motionlift.remove_contact_edit(index=0) == {"FINISHED"}
     assert group.contact_edits == "both:0-0=on"
     assert "no such contact edit" in refused(bpy.ops.motionlift.remove_contact_edit, index=5)

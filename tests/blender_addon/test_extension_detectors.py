@@ -64,6 +64,17 @@ def test_people_are_all_the_most_visible_or_some(scene: Any) -> None:
             options(scene)
 
 
+def test_which_frames_are_looked_at(scene: Any) -> None:
+    capture = scene.motionlift.capture
+    assert options(scene)["every"] == "all" and "every" in draw_all(bpy.context)
+    for choice in [i.identifier for i in capture.bl_rna.properties["every"].enum_items]:
+        capture.every = choice
+        assert options(scene)["every"] == choice
+        assert choice in ("all", "auto") or 1 < int(choice) <= 30  # as lifter/follow.py wants it
+    capture.detector, capture.detector_file = "keypoints", str(FAKE)
+    assert "every" not in options(scene) and "every" not in draw_all(bpy.context)
+
+
 def test_every_detector_of_the_lifter_is_offered_and_drawn(scene: Any, folder: Path) -> None:
     items = scene.motionlift.capture.bl_rna.properties["detector"].enum_items
     assert [i.identifier for i in items] == module("solve_settings").offered()["detectors"]

@@ -42,3 +42,12 @@ def test_signs_become_continuous() -> None:
     broken = q * np.where(np.arange(200) % 3 == 0, -1, 1)[:, None]
     again = continuous(broken)
     assert ((again[1:] * again[:-1]).sum(-1) > 0).all()
+
+
+def test_quaternions_are_those_of_scipy() -> None:
+    from scipy.spatial.transform import Rotation
+
+    m = quat_to_matrix(random_quaternions(300))
+    theirs = Rotation.from_matrix(m).as_quat()[:, [3, 0, 1, 2]]
+    assert np.allclose(np.abs((matrix_to_quat(m) * theirs).sum(-1)), 1)
+    assert matrix_to_quat(m.reshape(30, 10, 3, 3)).shape == (30, 10, 4)

@@ -217,3 +217,15 @@ def test_heads_and_chests_turn_no_farther_than_people_can(body: Skeleton) -> Non
     between = angles(rotations[:, names.index("head")], rotations[:, names.index("chest")])
     assert between.max() == pytest.approx(100, abs=0.5)
     assert np.allclose(between[:20], np.linspace(0, 160, 40)[:20], atol=0.1)
+
+
+def test_bones_whose_joints_stayed_keep_their_rotation(body: Skeleton, moving: Moving) -> None:
+    """Where nothing moved, or all together, the rotations before are the answer; others are found as without them."""
+    _, _, joints = moving
+    first = solve_rotations(body, joints, 30)
+    same = solve_rotations(body, joints + [0.1, 0.2, -0.05], 30, before=(joints, first))
+    assert angles(same, first).max() < 1e-4
+    bent = np.array(joints)
+    bent[:, body.joint("l_toe")] += [0, 0, 0.05]
+    bent[:, body.joint("l_elbow")] += [0.03, 0, 0]
+    assert angles(solve_rotations(body, bent, 30, before=(joints, first)), solve_rotations(body, bent, 30)).max() < 1e-4

@@ -195,3 +195,31 @@ def test_somebody_who_walks_far_levels_the_scene_and_who_stays_does_not() -> Non
     for points, low, high in ((far, 4.5, 5.3), (near, 0, 0.5), (far[:2], 0, 1e-9)):
         up = upright_on(points, np.ones(len(points)))
         assert low <= np.degrees(np.arccos(up[2])) <= high
+
+
+def test_a_start_nearby_gives_the_same_path_and_so_do_more_rounds() -> None:
+    """The weights settle: neither where the rounds began nor how many more there are moves a frame by a millimetre."""
+    relative, root = walker(300)
+    rng = np.random.default_rng(3)
+    xy = project(relative + root[:, None], LENS.K) + rng.normal(size=(300, 15, 2)) * 3
+    xy[:, 3] += 150
+    one = shot(relative, xy)
+    long, _ = root_path(one, rounds=60)
+    warm, _ = root_path(one, start=root + [0.1, -0.05, 0.2], rounds=60)
+    assert np.abs(warm - long).max() < 1e-3
+    assert np.abs(root_path(one)[0] - long).max() < 0.01 and np.abs(root_path(one, start=long)[0] - long).max() < 1e-3
+    assert (root_path(one, rounds=30)[0] == long).all(), "it stops when nothing moves"
+
+
+def test_blocks_of_frames_leave_no_seam() -> None:
+    """Normal equations are made block by block: as if there were one block."""
+    from lifter import world
+
+    relative, root = walker(700)
+    one = shot(relative, project(relative + root[:, None], LENS.K))
+    blocks, _ = root_path(one)
+    kept, world.BLOCK = world.BLOCK, 10_000
+    try:
+        assert np.allclose(root_path(one)[0], blocks, atol=1e-9)
+    finally:
+        world.BLOCK = kept
