@@ -191,7 +191,7 @@ def _code() -> str:
 
 def _alone(take: Take, person: Person, frames: int) -> Take:
     """The take with one person's first frames."""
-    arrays = {k: v[:frames] for k, v in vars(person).items() if k != "offsets"}
+    arrays = {k: v[:frames] for k, v in vars(person).items() if k not in ("offsets", "hands")}
     return replace(take, people=(replace(person, **arrays),))
 
 
@@ -359,7 +359,7 @@ def longer(take: Take, frames: int) -> Take:
     own = len(person.frames)
     there = np.concatenate([np.arange(own), np.arange(own - 2, 0, -1)])
     order = there[np.arange(frames) % len(there)]
-    arrays = {k: v[order] for k, v in vars(person).items() if k not in ("offsets", "frames", "times")}
+    arrays = {k: v[order] for k, v in vars(person).items() if k not in ("offsets", "frames", "times", "hands")}
     at = np.arange(frames, dtype=np.int32)
     return replace(take, people=(replace(person, frames=at, times=at / take.fps, **arrays),))
 

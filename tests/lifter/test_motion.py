@@ -132,7 +132,7 @@ def test_time_reversal_gives_the_reverse(body: Skeleton, smoothing: str) -> None
     state = person.state.copy()
     state[60:85] = GAP  # a gap within a step
     person = replace(person, lifted=(person.lifted + noise).astype(np.float32), state=state)
-    arrays = {k: v[::-1].copy() for k, v in vars(person).items() if k not in ("offsets", "frames", "times")}
+    arrays = {k: v[::-1].copy() for k, v in vars(person).items() if k not in ("offsets", "frames", "times", "hands")}
     settings = replace(LOCKED, smoothing=smoothing)  # type: ignore[arg-type]
     _, there = solve(body, person, settings)
     _, back = solve(body, replace(person, **arrays), settings)
@@ -163,7 +163,7 @@ def longer(person: Person, frames: int) -> Person:
     own = len(person.frames)
     there = np.concatenate([np.arange(own), np.arange(own - 2, 0, -1)])
     order = there[np.arange(frames) % len(there)]
-    arrays = {k: v[order] for k, v in vars(person).items() if k not in ("offsets", "frames", "times")}
+    arrays = {k: v[order] for k, v in vars(person).items() if k not in ("offsets", "frames", "times", "hands")}
     at = np.arange(frames, dtype=np.int32)
     return replace(person, frames=at, times=at / FPS, **arrays)
 
