@@ -289,29 +289,41 @@ def speed_lines(clip: Path, rounds: int) -> list[str]:
     return lines
 
 
-def memory_lines(clip: Path, lengths: Sequence[int], people: Sequence[int], loops: Sequence[int]) -> list[str]:
+def memory_lines(clip: Path, sizes: Sequence[str], loops: Sequence[int]) -> list[str]:
     lines = [
         "Peak memory of the process, MB. Simulated: pictures of 0.7 MB and a detector that says where people who step "
         "on the spot are; the whole way, tracking, lifting and solving included.",
         "",
-        "| frames | minutes at 30/s | people | while detecting | while lifting | in all | KB a frame and person more "
-        "than the first row |",
+        "| frames | minutes at 30/s | people | while detecting | while lifting | in all | KB a frame and person "
+        "beyond the shortest |",
         "|---" * 7 + "|",
     ]
-    for many in people:
-        first: tuple[int, float] | None = None
-        for frames in lengths:
-            r = child("simulated", frames, many)
-            more = "" if first is None else f"{1000 * (r['peak'] - first[1]) / (frames - first[0]) / many:.1f}"
-            first = first or (frames, r["peak"])
-            lines.append(
-                f"| {frames:,} | {frames / 1800:.1f} | {many} | {r['lift']:.0f} | {r['solve']:.0f} | {r['peak']:.0f} "
-                f"| {more} |"
-            )
+    first: dict[int, tuple[int, float]] = {}
+    for size in sizes:
+        frames, many = map(int, size.split("x"))
+        r, more = child("simulated", frames, many), ""
+        if many in first:
+            more = f"{1000 * (r['peak'] - first[many][1]) / (frames - first[many][0]) / many:.1f}"
+        first.setdefault(many, (frames, r["peak"]))
+        lines.append(
+            f"| {frames:,} | {frames / 1800:.1f} | {many} | {r['lift']:.0f} | {r['solve']:.0f} | {r['peak']:.0f} "
+            f"| {more} |"
+        )
     lines += ["", f"The default detector, decoding and detecting {clip.name} over and over:", ""]
     lines += ["| frames | peak MB |", "|---|---|"]
     lines += [f"| {n:,} | {child('looped', clip, n)['peak']:.0f} |" for n in loops]
     return lines
+
+
+def put_part(path: Path, text: str) -> None:
+    """Write a part of the file, a heading of the second level and what follows, in place of the one that it had."""
+    before = path.read_text() if path.exists() else "# Capturing: time and memory\n"
+    top, *parts = before.split("\n## ")
+    found = {p.split("\n")[0]: p for p in parts}
+    new = text.removeprefix("## ")
+    found[new.split("\n")[0]] = new
+    order = sorted(found, key=lambda title: list(PARTS.values()).index(title))
+    path.write_text("\n".join([top, *(f"## {found[title].rstrip()}\n" for title in order)]))
 
 
 def main() -> int:
@@ -320,8 +332,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("out/capture"), help="where a clip is made")
     parser.add_argument("--times", type=int, default=4, help="how often the made clip repeats its source")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lengths", type=int, nargs="*", default=(1_000, 10_000, 108_000), help="simulated frames")
-    parser.add_argument("--people", type=int, nargs="*", default=(1, 3))
+    sizes = [f"{frames}x{people}" for people in (1, 3) for frames in (1_000, 10_000, 108_000)]
+    parser.add_argument("--sizes", nargs="*", default=sizes, metavar="FRAMESxPEOPLE", help="of simulated captures")
     parser.add_argument("--loops", type=int, nargs="*", default=(1_000, 8_000), help="frames of real detection")
     parser.add_argument("--remark", default="", help="a sentence on what else the machine did")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=tuple(PARTS), help="of the file; others stay")
@@ -334,26 +346,12 @@ def main() -> int:
     clip = args.clip or make_clip(args.folder, args.times)
     remark = [args.remark, ""] if args.remark else []
     for part in args.parts:
-        if part == "time":
-            lines = speed_lines(clip, args.rounds)
-        else:
-            lines = memory_lines(clip, args.lengths, args.people, args.loops)
+        lines = speed_lines(clip, args.rounds) if part == "time" else memory_lines(clip, args.sizes, args.loops)
         text = "\n".join([f"#{heading(PARTS[part])}", *remark, *lines, ""])
         sys.stdout.write(text)
         if args.out:
             put_part(args.out, text)
     return 0
-
-
-def put_part(path: Path, text: str) -> None:
-    """Write a part of the file, a heading of the second level and what follows, in place of the one that it had."""
-    before = path.read_text() if path.exists() else "# Capturing: time and memory\n"
-    top, *parts = before.split("\n## ")
-    found = {p.split("\n")[0]: p for p in parts}
-    new = text.removeprefix("## ")
-    found[new.split("\n")[0]] = new
-    order = sorted(found, key=lambda title: list(PARTS.values()).index(title))
-    path.write_text("\n".join([top, *(f"## {found[title].rstrip()}\n" for title in order)]))
 
 
 if __name__ == "__main__":
