@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LANDING = 0.15
+"""Seconds about a landing in which a foot may be stopped."""
 
 LIMBS = [
     (f"{s}_{a}", f"{s}_{b}")
@@ -88,6 +92,20 @@ def align_on_floor(moving: Array, fixed: Array) -> tuple[Array, Array]:
     c, s = np.cos(angle), np.sin(angle)
     rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
     return rotation, b - rotation @ a
+
+
+def landings(points: Array, contact: Flags, fps: float) -> Array:
+    """(N,) the greatest acceleration of (T, P, 3) heels and toes, m/s^2, within LANDING of each of the N times at which
+    one of a foot's (T, P) contacts begins after none; two points a foot, NaN where the motion has a gap."""
+    size = np.full(points.shape[:2], np.nan)
+    size[1:-1] = np.linalg.norm(np.diff(points, 2, axis=0), axis=-1) * fps**2
+    near, found = round(LANDING * fps), list[float]()
+    for foot in range(0, points.shape[1], 2):
+        stands = contact[:, foot : foot + 2].any(1)
+        for t in np.flatnonzero(stands[1:] & ~stands[:-1]) + 1:
+            around = size[max(t - near, 0) : t + near + 1, foot : foot + 2]
+            found.append(float(np.nanmax(around)) if np.isfinite(around).any() else np.nan)
+    return np.array(found)
 
 
 def foot_skate(feet: Array, contacts: NDArray[np.bool_], fps: float) -> float:

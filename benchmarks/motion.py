@@ -33,7 +33,7 @@ from lifter.world import Shot, floor_height, mean_direction, root_path, scene_ax
 
 from .clips import LAYOUT, ROOT, Clip, Recorded, all_clips, file_digest, person_of, see
 from .machine import heading
-from .measures import align_on_floor, angle_between, fast_motion, foot_skate, moving_average
+from .measures import align_on_floor, angle_between, fast_motion, foot_skate, landings, moving_average
 from .simulated import FPS, SIZE, Simulated, load_clips
 
 Array = NDArray[np.float64]
@@ -271,6 +271,8 @@ FIGURES = {
     "sink": ("below mm", 0),
     "skate": ("skate cm/s", 1),
     "locked": ("locked cm/s", 2),
+    "landing": ("landing m/s²", 0),
+    "worst": ("worst", 0),
     "jitter": ("acceleration error m/s²", 1),
     "kept": ("fast motion %", 0),
     "energy": ("fast energy %", 0),
@@ -297,6 +299,8 @@ def world_figures(sample: Sample, motion: Motion) -> dict[str, float]:
     height = (z - true_z)[stands]
     acceleration = (np.diff(x, 2, axis=0) * fps**2 for x in (placed, truth))
     jitter = np.linalg.norm(np.subtract(*acceleration), axis=-1)
+    stops = landings(joints[:, POINTS], sample.contact, fps)
+    stops = stops[np.isfinite(stops)]
     kept, energy = fast_motion(placed[:, ENDS], truth[:, ENDS], fps)
     return {
         "first": 1000 * float(np.linalg.norm(started - truth, axis=-1)[known].mean()),
@@ -309,6 +313,8 @@ def world_figures(sample: Sample, motion: Motion) -> dict[str, float]:
         "sink": 1000 * float(np.clip(-height, 0, None).mean()) if len(height) else np.nan,
         "skate": 100 * foot_skate(joints[:, POINTS], stands, fps),
         "locked": np.nan if motion.locked is None else 100 * foot_skate(joints[:, POINTS], motion.locked, fps),
+        "landing": float(stops.mean()) if len(stops) else np.nan,
+        "worst": float(stops.max()) if len(stops) else np.nan,
         "jitter": float(np.nanmean(jitter)),
         "kept": 100 * kept,
         "energy": 100 * energy,
@@ -462,6 +468,8 @@ INTRODUCTION = [
     "- **Under the floor**: the lowest point of the feet, mean over frames. **Standing**: how far heels and toes that "
     "truly stand are above or below their true height. **Skate**: their mean speed; **locked**: the mean speed of "
     "those that the solver holds.",
+    "- **Landing**: the greatest acceleration of heel and toe within 0.15 s of a true landing, the mean over landings "
+    "and the worst of a clip: a foot that is stopped too hard is far above the truth's.",
     "- **Acceleration error**: mean over joints and frames. **Fast motion**: how much of the true motion of wrists "
     "and ankles above 6 Hz is in the result (regression of the result on the truth); **fast energy**: the result's "
     "energy there in per cent of the truth's, noise included.",

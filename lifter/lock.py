@@ -26,6 +26,12 @@ RELEASE = 0.2
 SKIM = 0.008
 """Metres over the floor in which a swinging foot that would sink is lifted, smoothly."""
 
+HARD, NEAR = 20.0, 0.1
+"""m/s^2 by which a pinned foot may stop harder than it is seen to, so many seconds about a contact's first frame."""
+
+SLOW, EARLY, SHORTEST = 0.3, 0.1, 0.1
+"""What is faster (m/s) may be let go, for so many seconds of a contact at most; so much of it stays (seconds)."""
+
 REACH = 0.9985
 """Part of the straight leg's length that a foot may be away from the hip: a last bend keeps knees from snapping."""
 
@@ -86,6 +92,48 @@ def lock_feet(
     rest = [j for j in range(out.shape[1]) if j not in feet]
     out[:, rest, 2] -= down[:, None]
     return out
+
+
+def gentle_contacts(
+    skeleton: Skeleton, joints: NDArray[np.floating[Any]], offsets: Array, contact: Flags, valid: Flags, fps: float
+) -> Flags:
+    """(T, 4) contacts without those of their first frames, EARLY at most, in which the foot is still fast, where to pin
+    it would stop it harder than it is seen to by more than HARD.
+
+    A contact that is told a few frames too early is pinned to where the foot will be, and the foot has to rush there.
+    Feet that leave are let go as they are: they roll off, and are fast while they still stand. The arguments are those
+    of `lock_feet`.
+    """
+    joints = np.asarray(joints, np.float64)
+    out = contact.copy()
+    near, most, shortest = (max(1, round(seconds * fps)) for seconds in (NEAR, EARLY, SHORTEST))
+    for n, leg in enumerate(legs_of(skeleton)):
+        columns = slice(2 * n, 2 * n + 2)
+        sole = sole_heights(skeleton, offsets, [skeleton.joint_names[p] for p in leg.points])
+        planted = _planted(joints, leg, contact[:, columns], valid, sole, fps)
+        free, held = joints[:, leg.points], planted[:, [leg.foot.index(p) for p in leg.points]]
+        harder = _hardest(held, valid, near, fps) - _hardest(free, valid, near, fps) > HARD
+        speed = np.zeros(free.shape[:2])
+        speed[1:-1] = np.linalg.norm(free[2:] - free[:-2], axis=-1) * fps / 2
+        for p in range(2):
+            for start, stop in runs(contact[:, 2 * n + p] & valid):
+                late = _leading(speed[start : min(stop, start + most), p] > SLOW) if harder[start] else 0
+                if stop - start - late >= shortest:
+                    out[start : start + late, 2 * n + p] = False
+    return out
+
+
+def _leading(flags: Flags) -> int:
+    """How many are True before the first that is not."""
+    return len(flags) if flags.all() else int(np.argmin(flags))
+
+
+def _hardest(points: Array, valid: Flags, near: int, fps: float) -> Array:
+    """(T,) the greatest acceleration, m/s^2, of any of (T, P, 3) points within so many frames."""
+    size = np.zeros(len(points))
+    whole = valid[2:] & valid[1:-1] & valid[:-2]
+    size[1:-1] = np.where(whole, np.linalg.norm(np.diff(points, 2, axis=0), axis=-1).max(-1) * fps**2, 0.0)
+    return np.asarray(maximum_filter1d(size, 2 * near + 1, mode="constant"), np.float64)
 
 
 def _stances(joints: Array, leg: _Leg, contact: Flags, sole: Array) -> Array:

@@ -20,7 +20,7 @@ from .camera_path import CameraPath, camera_places, poses_at
 from .camera_scale import path_scale
 from .contacts import MODES, believable, edited, find_contacts, parse_edits
 from .errors import MotionliftError
-from .lock import lock_feet
+from .lock import gentle_contacts, lock_feet
 from .rotation import continuous, matrix_to_quat, shortest_arc
 from .skeleton import FEET, Skeleton, keypoints_to_joints
 from .smooth import check_smoothing, outliers, runs, smooth, spline
@@ -150,7 +150,13 @@ def solve_people(
         joints = shot.relative + root[:, None] - [0, 0, floor]
         rotations = body.rotations
         if settings.foot_lock:
-            joints, rotations = _lock(skeleton, joints, rotations, body.offsets, shot, fps)
+            if settings.contacts == "auto":
+                columns, contact = _foot_columns(skeleton), body.contact.copy()
+                contact[:, columns] = gentle_contacts(
+                    skeleton, joints, body.offsets, contact[:, columns], shot.valid, fps
+                )
+                body = replace(body, contact=_with_edits(contact, person, settings))
+            joints, rotations = _lock(skeleton, joints, rotations, body, shot.valid, fps)
         out.append(_solved(person, body, joints, rotations, shot, floor))
     return _camera(view, floor, path), tuple(out), tuple(warnings)
 
@@ -336,11 +342,13 @@ def _bridged(x: Array, wrong: Flags) -> Array:
 
 
 def _landings(contact: Flags, joint: str, fps: float) -> Array:
-    """(T,) in 0..1 about the frames in which the joint's foot comes to stand."""
+    """(T,) in 0..1 about the frames in which the joint's foot comes to stand, or leaves the ground."""
     side = contact[:, [i for i, n in enumerate(FEET) if n[0] == joint[0]]].any(1)
-    begins = side & ~np.concatenate([[True], side[:-1]])
+    changes = np.zeros(len(side))
+    changes[1:] += side[1:] != side[:-1]
+    changes[:-1] += side[1:] != side[:-1]
     reach = int(IMPACT * fps)
-    return np.asarray(maximum_filter1d(begins.astype(np.float64), 2 * reach + 1, mode="constant"), np.float64)
+    return np.asarray(maximum_filter1d(np.minimum(changes, 1.0), 2 * reach + 1, mode="constant"), np.float64)
 
 
 def _shot(person: Person, body: _Body, view: _View, skeleton: Skeleton, layout: str, fps: float) -> Shot:
@@ -392,7 +400,12 @@ def _with_believable_contacts(
     columns = _foot_columns(skeleton)
     contact = np.zeros_like(body.contact)
     contact[:, columns] = believable(shot.contact, root[:, None] + shot.feet, floor, shot.valid, shot.fps)
-    return replace(body, contact=edited(contact, shot.valid, parse_edits(settings.contact_edits), person.frames))
+    return replace(body, contact=_with_edits(contact, person, settings))
+
+
+def _with_edits(contact: Flags, person: Person, settings: SolveSettings) -> Flags:
+    """(T, 4) contacts, but for what the user said."""
+    return edited(contact, person.state != GAP, parse_edits(settings.contact_edits), person.frames)
 
 
 def _common_floor(shots: list[Shot], paths: list[tuple[Array, float | None]]) -> float:
@@ -406,10 +419,11 @@ def _common_floor(shots: list[Shot], paths: list[tuple[Array, float | None]]) ->
 
 
 def _lock(
-    skeleton: Skeleton, joints: Array, rotations: Array, offsets: Array, shot: Shot, fps: float
+    skeleton: Skeleton, joints: Array, rotations: Array, body: _Body, valid: Flags, fps: float
 ) -> tuple[Array, Array]:
     """(T, J, 3) joints and (T, B, 3, 3) rotations with the feet held."""
-    locked = lock_feet(skeleton, joints, offsets, shot.contact, shot.valid, fps)
+    offsets = body.offsets
+    locked = lock_feet(skeleton, joints, offsets, body.contact[:, _foot_columns(skeleton)], valid, fps)
     locked = bend_limbs(skeleton, locked, rotations, offsets, exact=True)
     rotations = solve_rotations(skeleton, locked, fps, before=(joints, rotations))
     return forward_kinematics(skeleton, rotations, offsets) + locked[:, :1], rotations

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from .errors import MotionliftError
 from .rotation import matrix_to_quat, normalize, quat_to_matrix, shortest_arc, svd
 from .skeleton import Bone, Skeleton
+from .smooth import mean_around
 
 Array = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def steady_fit(rest: Array, posed: Array, fps: float) -> Array:
         return found
     usually = np.zeros_like(found)
     for share, seconds in ((1.0, HINGE_SECONDS), (1e-2, 4 * HINGE_SECONDS), (1e-4, 16 * HINGE_SECONDS)):
-        usually += share * np.asarray(gaussian_filter1d(weight * found, seconds * fps, axis=0, mode="constant"))
+        usually += share * mean_around(weight * found, seconds * fps)
     held = lack > 0  # elsewhere nothing is added
     mean = _nearest_rotation(usually[held])
     found[held] = _nearest_rotation(covariance[held] + (lack[held] * SURE_FIT * usual)[:, None, None] * mean)
@@ -190,16 +190,17 @@ def _twist_to_hinge(start: Array, bone: Bone, direction: Array, axis: Array, fps
     angle = np.arctan2((np.cross(resting, axis) * along).sum(-1), (resting * axis).sum(-1))
     weight = np.clip(bend - 0.1, 0, None) ** 2
     # A limb that bends a little the other way for a while has not turned about: it seems to bend backwards.
-    wide = np.asarray(gaussian_filter1d(weight * np.exp(1j * angle), 16 * HINGE_SECONDS * fps, mode="constant"))
+    unit = np.stack([np.cos(angle), np.sin(angle)], -1)
+    wide = mean_around(weight[:, None] * unit, 16 * HINGE_SECONDS * fps)
     weak = np.clip((WEAK_BEND - bend) / (WEAK_BEND / 4), 0, 1)
-    weight = weight * (1 - weak * (1 - np.clip(0.2 + np.cos(angle - np.angle(wide)), 0, 1)))
+    weight = weight * (1 - weak * (1 - np.clip(0.2 + np.cos(angle - np.arctan2(wide[:, 1], wide[:, 0])), 0, 1)))
     mean: Array = np.zeros(len(angle))
     for _ in range(3):
-        turn = weight * np.exp(1j * angle)
-        total = np.full(len(angle), 1e-7 + 0j)
+        turn = weight[:, None] * unit
+        total = np.tile([1e-7, 0.0], (len(angle), 1))
         for share, seconds in ((1.0, HINGE_SECONDS), (1e-2, 4 * HINGE_SECONDS), (1e-4, 16 * HINGE_SECONDS)):
-            total += share * np.asarray(gaussian_filter1d(turn, seconds * fps, mode="constant"))
-        mean = np.arctan2(total.imag, total.real)
+            total += share * mean_around(turn, seconds * fps)
+        mean = np.arctan2(total[:, 1], total[:, 0])
         weight = weight * np.clip(0.2 + np.cos(angle - mean), 0, 1)
     half = mean[:, None] / 2
     return quat_to_matrix(np.concatenate([np.cos(half), np.sin(half) * along], -1)) @ start

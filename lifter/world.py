@@ -302,9 +302,9 @@ class _System:
         right[..., 0] = self.right
         right[:, 2, 0] += pull
         right[:, 2, 1] = on_floor
-        solved = np.asarray(solveh_banded(self.band, right.reshape(-1, 2), check_finite=False)).reshape(
-            self.frames, 3, 2
-        )
+        solved = np.asarray(
+            solveh_banded(self.band, right.reshape(-1, 2), overwrite_ab=True, check_finite=False)
+        ).reshape(self.frames, 3, 2)
         alone, per_metre = solved[..., 0], solved[..., 1]
         if not on_floor.any():
             return alone, floor

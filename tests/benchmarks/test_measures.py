@@ -13,6 +13,7 @@ from benchmarks.measures import (
     calibration,
     contact_scores,
     foot_skate,
+    landings,
     rooted,
     size_ratio,
     turn_between,
@@ -86,3 +87,19 @@ def test_foot_skate_counts_only_what_should_stand() -> None:
     standing = np.tile([True, False], (5, 1))
     assert foot_skate(feet, standing, 30.0) == pytest.approx(0.3)
     assert np.isnan(foot_skate(feet, np.zeros((5, 2), bool), 30.0))
+
+
+def test_landings_tell_how_hard_a_foot_stops() -> None:
+    """Of two feet one stops within a frame from 3 m/s, the other over 0.1 s; the first frame is no landing."""
+    at = np.arange(60) / 60
+    hard = np.minimum(3 * at, 3 * at[30])
+    soft = np.where(at < 0.4, 3 * at, 0)
+    for t in range(24, 60):  # 3 m/s down to 0 with 30 m/s^2
+        soft[t] = soft[23] + 3 * (m := min(at[t] - at[23], 0.1)) - 15 * m**2
+    points = np.zeros((60, 4, 3))
+    points[:, :2, 0], points[:, 2:, 0] = hard[:, None], soft[:, None]
+    contact = np.zeros((60, 4), bool)
+    contact[31:, :2] = contact[30:, 2:] = True
+    found = landings(points, contact, 60.0)
+    assert found[0] == pytest.approx(180, rel=0.01) and found[1] == pytest.approx(30, rel=0.1)
+    assert len(landings(points, np.ones((60, 4), bool), 60.0)) == 0

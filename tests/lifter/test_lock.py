@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lifter.lock import legs_of, lock_feet
+from lifter.lock import gentle_contacts, legs_of, lock_feet
 from lifter.rotation import normalize, quat_to_matrix
 from lifter.skeleton import FEET, Skeleton, load_skeleton
 from lifter.solve import bend_limbs, forward_kinematics, solve_rotations
@@ -161,3 +161,47 @@ def test_heel_and_toe_that_stand_together_are_both_met(body: Skeleton) -> None:
     feet = [body.joint(n) for n in FEET]
     both = contact[1:] & contact[:-1]
     assert np.linalg.norm(np.diff(locked[:, feet], axis=0), axis=-1)[both].max() < 1e-6
+
+
+def early(contact: np.ndarray, frames: int) -> np.ndarray:
+    """Contacts of which each begins so many frames too soon."""
+    out = contact.copy()
+    for k in range(1, frames + 1):
+        out[:-k] |= contact[k:]
+    return out
+
+
+def hardest_stop(body: Skeleton, joints: np.ndarray, contact: np.ndarray, fps: float) -> float:
+    """m/s^2, the greatest acceleration of heels and toes within 0.1 s of where a contact begins."""
+    feet = [body.joint(n) for n in FEET]
+    size = np.linalg.norm(np.diff(joints[:, feet], 2, axis=0), axis=-1).max(1) * fps**2
+    begins = np.flatnonzero((contact[1:] & ~contact[:-1]).any(1))
+    near = round(0.1 * fps)
+    return max(float(size[max(b - near, 4) : b + near].max()) for b in begins if b > near)
+
+
+def test_a_contact_that_comes_too_early_waits_for_the_foot(body: Skeleton) -> None:
+    """A foot is not rushed to where it will stand; contacts that come when the foot does stand are left as they are,
+    so that impacts stay sharp."""
+    fps = 60.0
+    truth, _, contact = roll_off(body, 4.0, fps)
+    valid = np.ones(len(truth), bool)
+    assert (gentle_contacts(body, truth, body.rest_offsets, contact, valid, fps) == contact).all()
+    wrong = early(contact, 8)
+    gentle = gentle_contacts(body, truth, body.rest_offsets, wrong, valid, fps)
+    assert (gentle <= wrong).all() and (contact <= gentle).all(), "only what came too early goes"
+    assert (wrong & ~gentle).sum() > 0.3 * (wrong & ~contact).sum()
+    hard, soft = (
+        hardest_stop(body, lock_feet(body, truth, body.rest_offsets, c, valid, fps), c, fps) for c in (wrong, gentle)
+    )
+    assert soft < 0.7 * hard
+
+
+def test_contacts_end_as_they_are_told(body: Skeleton) -> None:
+    """Feet roll off: they are fast while they still stand, and skate if they are let go then."""
+    truth, _, contact = roll_off(body, 4.0, 60.0)
+    valid = np.ones(len(truth), bool)
+    late = early(contact[::-1], 8)[::-1]
+    gentle = gentle_contacts(body, truth, body.rest_offsets, late, valid, 60.0)
+    ends = (late[:-1] & ~late[1:]).sum()
+    assert (gentle[:-1] & ~gentle[1:] & late[:-1] & ~late[1:]).sum() == ends

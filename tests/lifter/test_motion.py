@@ -16,7 +16,7 @@ from lifter.motion import SolveSettings, solve_people
 from lifter.rotation import quat_to_matrix
 from lifter.skeleton import FEET, Skeleton
 from lifter.smooth import spline
-from lifter.take import Camera, Person, Take, load_take, save_take
+from lifter.take import GAP, Camera, Person, Take, load_take, save_take
 
 from .walking import FPS, LAYOUT, film, look, walk
 
@@ -125,18 +125,20 @@ def test_a_jump_flies_along_a_parabola(body: Skeleton) -> None:
 
 @pytest.mark.parametrize("smoothing", ["spline", "butterworth", "gaussian", "savitzky_golay", "one_euro"])
 def test_time_reversal_gives_the_reverse(body: Skeleton, smoothing: str) -> None:
-    """Nothing in the solver knows which way time goes, but for the spline: it keeps the corner where a foot lands."""
+    """No filter knows which way time goes, nor does what follows for contacts of which there is no doubt."""
     truth, contact = walk(body, SECONDS)
     noise = np.random.default_rng(0).normal(size=truth.shape) * 0.01
     person = seen(body, "high", truth, contact)
-    person = replace(person, lifted=(person.lifted + noise).astype(np.float32))
+    state = person.state.copy()
+    state[60:85] = GAP  # a gap within a step
+    person = replace(person, lifted=(person.lifted + noise).astype(np.float32), state=state)
     arrays = {k: v[::-1].copy() for k, v in vars(person).items() if k not in ("offsets", "frames", "times")}
     settings = replace(LOCKED, smoothing=smoothing)  # type: ignore[arg-type]
     _, there = solve(body, person, settings)
     _, back = solve(body, replace(person, **arrays), settings)
-    off = np.linalg.norm(there.joints_world - back.joints_world[::-1], axis=-1)
-    assert off.mean() < (0.015 if smoothing == "spline" else 1e-5)
-    assert (there.stands == back.stands[::-1]).mean() > (0.98 if smoothing == "spline" else 0.999)
+    off = np.linalg.norm(there.joints_world - back.joints_world[::-1], axis=-1)[state != GAP]
+    assert off.max() < 1e-3
+    assert (there.stands == back.stands[::-1]).all()
 
 
 def test_fast_motion_outlives_the_spline(body: Skeleton) -> None:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from lifter.errors import MotionliftError
-from lifter.smooth import FILTERS, runs, smooth
+from lifter.smooth import FILTERS, mean_around, runs, smooth
 
 
 @pytest.mark.parametrize("method", sorted(FILTERS))
@@ -55,3 +56,10 @@ def test_bad_settings() -> None:
         smooth(x, valid, 30, "magic", 0.5)
     with pytest.raises(MotionliftError, match="from 0 to 1"):
         smooth(x, valid, 30, "gaussian", 7)
+
+
+@pytest.mark.parametrize(("frames", "sigma"), [(40, 3.6), (40, 57.6), (700, 14.4), (3000, 57.6)])
+def test_mean_around_is_scipys_gaussian(frames: int, sigma: float) -> None:
+    x = np.random.default_rng(3).normal(size=(frames, 3, 2))
+    theirs = gaussian_filter1d(x, sigma, axis=0, mode="constant")
+    assert np.allclose(mean_around(x, sigma), theirs, atol=1e-12)
