@@ -118,7 +118,7 @@ def build_offline(target: str, out: Path) -> Path:
     first, beyond = BLENDERS[python]
     files = sources() | {"blender_manifest.toml": manifest([name], first, beyond)}
     files |= {f"wheels/{wheel.name}": wheel for wheel in fetch_wheels(target)}
-    files["models/" + models.BUNDLE] = pose_model()
+    files |= {f"models/{name}": data for name, data in detector_models().items()}
     blenders = "blender-4.2-to-5.0" if beyond else "blender-5.1-on"
     path = out / f"motionlift-{version()}-offline-{name}-{blenders}.zip"
     write_zip(path, files)
@@ -192,14 +192,15 @@ def fetch_wheels(target: str) -> list[Path]:
     return [WHEELS / name for name in wheels]
 
 
-def pose_model() -> bytes:
-    """The detector's models, packed as lifter/detect/models.py does."""
+def detector_models() -> dict[str, bytes]:
+    """The detector's models by file name, packed as lifter/detect/models.py does."""
     lock = json.loads(LOCK.read_text(encoding="utf-8"))
     download([(lock["model"], lock["wheels"][lock["model"]])], tags("linux-x64-py311"))
-    bundle = models.make_bundle((WHEELS / lock["model"]).read_bytes())
-    if sha256(bundle) != models.BUNDLE_SHA256:
-        raise SystemExit("The pose model cannot be packed with the installed flatbuffers package")
-    return bundle
+    wheel = (WHEELS / lock["model"]).read_bytes()
+    out = {models.BUNDLE: models.make_bundle(wheel), models.HAND_BUNDLE: models.make_bundle(wheel, models.HAND_MODELS)}
+    if [sha256(data) for data in out.values()] != [models.BUNDLE_SHA256, models.HAND_BUNDLE_SHA256]:
+        raise SystemExit("The detector's models cannot be packed with the installed flatbuffers package")
+    return out
 
 
 def download(wheels: Iterable[tuple[str, Mapping[str, Any]]], options: list[str]) -> None:

@@ -200,6 +200,15 @@ class MotionliftCapture(bpy.types.PropertyGroup):
             ("numbers", "By Number", "Some, by the numbers that a take of all gives them; 1 is seen most"),
         ),
     )
+    hands: EnumProperty(
+        name="Hands",
+        description="Whether fingers are captured, too. Hands that are not seen are relaxed",
+        items=(
+            ("auto", "Auto", "Of hands that are large enough in the picture"),
+            ("on", "On", "Of all hands, however small"),
+            ("off", "Off", "No fingers: capturing is faster"),
+        ),
+    )
     numbers: StringProperty(name="Numbers", default="1", description="Numbers of people with commas, such as 1, 3")
 
 

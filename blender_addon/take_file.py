@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +35,8 @@ class TakeBone:
 class TakePerson:
     """One person: frame numbers (T,), state (T,), joints (T, J, 3) metres and rotations (T, B, 4) in the scene, (T, 4)
     probability that left heel, left toe, right heel, right toe touch the ground (1 or 0 once it is solved), and (J, 3)
-    rest offsets of each joint from its parent joint."""
+    rest offsets of each joint from its parent joint. unseen_hands: "l" and "r" of hands that were never seen, whose
+    fingers are relaxed in all frames."""
 
     frames: NDArray[np.int32]
     state: NDArray[np.uint8]
@@ -43,6 +44,7 @@ class TakePerson:
     joints_world: NDArray[np.float32]
     rotations: NDArray[np.float32]
     offsets: NDArray[np.float32]
+    unseen_hands: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,11 @@ def read_joint_names(header: str) -> tuple[str, ...]:
 
 
 def _person(arrays: dict[str, NDArray[Any]], key: str) -> TakePerson:
-    values = {f: arrays[f"{key}/{f}"] for f in TakePerson.__dataclass_fields__}
+    names = [f for f in TakePerson.__dataclass_fields__ if f != "unseen_hands"]
+    values: dict[str, Any] = {f: arrays[f"{key}/{f}"] for f in names}
     # Feet stand as they were solved, with what the user said of them; the network's word is for takes without.
-    values["contact"] = arrays.get(f"{key}/stands", values["contact"]).astype(np.float32)
+    contact: NDArray[Any] = arrays.get(f"{key}/stands", arrays[f"{key}/contact"])
+    values["contact"] = contact.astype(np.float32)
     return TakePerson(**values)
 
 
@@ -155,4 +159,44 @@ def read_take(path: Path) -> TakeFile:
         for name, shape in expected.items():
             if getattr(person, name).shape != shape:
                 raise TakeError(f"{path}: damaged: people/{i}/{name} is not {shape}. Capture the clip again.")
-    return take
+    try:
+        return _with_fingers(take, header.get("hands"), arrays)
+    except (KeyError, ValueError, TypeError) as error:
+        raise TakeError(f"{path}: damaged: its hands ({error}). Capture the clip again.") from error
+
+
+def _turned(q: NDArray[np.float32], offset: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, 3) an offset turned by (T, 4) rotations."""
+    w, x, y, z = (q[:, i : i + 1] for i in range(4))
+    a, b, c = (float(v) for v in offset)
+    u, v, r = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
+    return np.concatenate([a + w * u + y * r - z * v, b + w * v + z * u - x * r, c + w * r + x * v - y * u], 1)
+
+
+def _with_fingers(take: TakeFile, hands: dict[str, Any] | None, arrays: dict[str, NDArray[Any]]) -> TakeFile:
+    """The take with its finger bones and joints behind those of the body. Raises KeyError, ValueError or TypeError."""
+    if (
+        not hands
+        or "bones" not in hands
+        or any(f"people/{i}/hands/rotations" not in arrays for i in range(len(take.people)))
+    ):
+        return take
+    names = (*take.joint_names, *(str(j["name"]) for j in hands["joints"]))
+    parents = (*take.joint_parents, *(names.index(j["parent"]) for j in hands["joints"]))
+    bones = (*take.bones, *(TakeBone(b["name"], b["parent"], b["head"], b["tail"]) for b in hands["bones"]))
+    starts = {b.head: n for n, b in enumerate(bones)}
+    people: list[TakePerson] = []
+    for i, person in enumerate(take.people):
+        key = f"people/{i}/hands"
+        turns = np.concatenate([person.rotations, arrays[f"{key}/rotations"]], 1)
+        offsets = np.concatenate([person.offsets, arrays[f"{key}/offsets"]], 0)
+        if turns.shape[1:] != (len(bones), 4) or offsets.shape != (len(names), 3):
+            raise ValueError(f"{key} does not fit its bones")
+        world = np.full((len(turns), len(names), 3), np.nan, np.float32)
+        world[:, : len(take.joint_names)] = person.joints_world
+        for j in range(len(take.joint_names), len(names)):
+            world[:, j] = world[:, parents[j]] + _turned(turns[:, starts[names[parents[j]]]], offsets[j])
+        weight = arrays[f"{key}/weight"]
+        unseen = "".join(side for k, side in enumerate("lr") if not (weight[:, k] > 0).any())
+        people.append(replace(person, rotations=turns, offsets=offsets, joints_world=world, unseen_hands=unseen))
+    return replace(take, joint_names=names, joint_parents=parents, bones=bones, people=tuple(people))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from .camera import Lens, make_lens, unzoom
 from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
-from .detect import Detection, Detector, kept, load_detector
+from .detect import Detection, Detector, HandChoice, kept, load_detector, with_hands
 from .errors import MotionliftError
 from .follow import detect_every, frames_apart
 from .footage import Footage, open_footage, read_frames
+from .hand_lift import lift_hands
+from .hands import hand_bones, hand_joints, hand_warnings, has_hands, unsolved_hands
 from .lens_estimate import FOVS, SECONDS, estimate_lens
 from .lens_metadata import focal_from_metadata
 from .lift import Lifted, lift_people
@@ -56,6 +58,7 @@ def capture(
     detector_options: dict[str, Any] | None = None,
     every: str | int = "all",
     people: str = "all",
+    hands: HandChoice = "auto",
     checkpoint: str = "body",
     device: str = "auto",
     keep_megabytes: int = 0,
@@ -80,6 +83,7 @@ def capture(
             found cost nothing: of them, auto takes all.
         people: of those that are seen, "all"; "most" for the one seen in most frames; or numbers such as "1, 3", as
             a take of all of them numbers them.
+        hands: whether fingers are looked for: off, of hands that are large enough (auto), or of all (on).
         checkpoint: a name, or the path of the user's own.
         device: that the network runs on, "auto", "cpu", "gpu" or a backend (lifter/device.py).
         keep_megabytes: how much of what detectors found is kept in the cache, so that the same footage need not be
@@ -104,13 +108,17 @@ def capture(
     if every == "auto" and with_detector.name.endswith(" keypoints"):
         apart = 1
     try:
+        untold = None
+        if hands != "off":
+            with_detector, untold = with_hands(with_detector, hands, progress)
         name = None
         if keep_megabytes > 0 and isinstance(detector, str):
-            name = kept.key(footage, start, end, detector, detector_options or {}, moves is None, apart)
+            options = {**(detector_options or {}), "hands": hands}
+            name = kept.key(footage, start, end, detector, options, moves is None, apart)
         found = kept.load(name) if name else None
         if found is None:
             found = _detect(footage, with_detector, start, end, progress, moves is None, apart)
-            if name and any(found.people):
+            if name and any(found.people) and untold is None:
                 kept.keep(name, found, keep_megabytes)
     finally:
         with_detector.close()
@@ -132,7 +140,8 @@ def capture(
         },
         "lens": _lens_header(taken),
         "detector": {"name": with_detector.name, "layout": with_detector.layout, "every": apart},
-        "warnings": [found.warning] if found.warning else [],
+        "hands": {"choice": hands},
+        "warnings": [w for w in (found.warning, untold, *hand_warnings(tracks, hands)) if w],
     }
     moves = None if moves is None else put_in_time(moves, indices, times)
     if taken.source == "assumed" and lens == "estimate":
@@ -230,7 +239,7 @@ def estimated_lens(
     """The lens that fits a person best in a picture of that size, and how uncertain its focal length is, as a part."""
     many = min(len(track.frames), round(SECONDS * fps))
     start = (len(track.frames) - many) // 2
-    part = Track(**{f.name: getattr(track, f.name)[start : start + many] for f in fields(Track)})
+    part = replace(track.part(slice(start, start + many)), hands=None)
     plain, done = replace(settings, foot_lock=False), 0
 
     def solved(lens: Lens) -> tuple[Camera, Person]:
@@ -336,6 +345,8 @@ def _lift_and_solve(
         "settings": asdict(settings),
         "solve_warnings": list(warnings),
     }
+    if all(p.hands is not None for p in solved) and has_hands(network.skeleton):
+        header["hands"] = {**header.get("hands", {}), "joints": hand_joints(), "bones": hand_bones()}
     return Take(header, camera, solved)
 
 
@@ -371,6 +382,7 @@ def _lifted_person(track: Track, lifted: Lifted, network: Checkpoint, fps: float
         stands=np.zeros((frames, 4), bool),
         outlier=np.zeros((frames, joints), bool),
         offsets=np.zeros((joints, 3), np.float32),
+        hands=None if track.hands is None else unsolved_hands(track.hands, *lift_hands(track.hands)),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .take import Take
 
 
-CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "every", "people", "checkpoint", "device")
+CAPTURING = ("focal", "fov", "lens", "start", "end", "detector", "every", "people", "hands", "checkpoint", "device")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -129,6 +129,12 @@ def add_capturing(one: argparse.ArgumentParser) -> None:
         default="all",
         metavar="all|most|1,3",
         help="whom to capture of those that the detector finds: all; the one seen most; or some, by a take's numbers",
+    )
+    one.add_argument(
+        "--hands",
+        choices=("off", "auto", "on"),
+        default="auto",
+        help="fingers: of hands that are large enough in the picture (auto), of all (on), or none (docs/hands.md)",
     )
     one.add_argument("--checkpoint", default="body", help="name of a shipped checkpoint or path of an .onnx file")
     one.add_argument(
@@ -237,6 +243,7 @@ def run_capture(args: argparse.Namespace) -> int:
             detector_options=detector_options(args),
             every=args.every,
             people=args.people,
+            hands=args.hands,
             checkpoint=args.checkpoint,
             device=args.device,
             settings=settings,

@@ -20,6 +20,7 @@ from .camera_path import CameraPath, camera_places, poses_at
 from .camera_scale import path_scale
 from .contacts import MODES, believable, edited, find_contacts, parse_edits
 from .errors import MotionliftError
+from .hands import solve_hands
 from .lock import gentle_contacts, lock_feet
 from .rotation import continuous, matrix_to_quat, shortest_arc
 from .skeleton import FEET, Skeleton, keypoints_to_joints
@@ -157,7 +158,12 @@ def solve_people(
                 )
                 body = replace(body, contact=_with_edits(contact, person, settings))
             joints, rotations = _lock(skeleton, joints, rotations, body, shot.valid, fps)
-        out.append(_solved(person, body, joints, rotations, shot, floor))
+        solved = _solved(person, body, joints, rotations, shot, floor)
+        if solved.hands is not None:
+            strength = min(1.0, settings.strength * settings.arms)
+            hands = solve_hands(solved.hands, solved.rotations, solved.offsets, skeleton, fps, strength)
+            solved = replace(solved, hands=hands)
+        out.append(solved)
     return _camera(view, floor, path), tuple(out), tuple(warnings)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from .camera_path import CameraPath, read_camera_path
 from .errors import MotionliftError
+from .hands import Hands
 from .skeleton import Skeleton, layout_keypoints, skeleton_from_dict
 
 VERSION = 1
@@ -84,6 +85,7 @@ class Person:
         offsets: (J, 3) rest offset of each joint from its parent, in the performer's proportions, metres.
         stands: (T, 4) which of these heels and toes were solved as standing.
         outlier: (T, J) lifted joints that were taken for wrong and replaced.
+        hands: of the T frames, where they were looked for; else None.
     """
 
     frames: NDArray[np.int32]
@@ -102,6 +104,7 @@ class Person:
     offsets: NDArray[np.float32]
     stands: NDArray[np.bool_]
     outlier: NDArray[np.bool_]
+    hands: Hands | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ def save_take(take: Take, path: str | Path) -> Path:
     arrays: dict[str, Any] = {"header": np.array(json.dumps(take.header))}
     arrays |= _camera_arrays(take.camera)
     for i, person in enumerate(take.people):
-        arrays |= {f"people/{i}/{f.name}": getattr(person, f.name) for f in fields(Person)}
+        arrays |= {f"people/{i}/{f.name}": getattr(person, f.name) for f in fields(Person) if f.name != "hands"}
+        if person.hands is not None:
+            arrays |= {f"people/{i}/hands/{f.name}": getattr(person.hands, f.name) for f in fields(Hands)}
     name = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -258,4 +263,27 @@ def _person(arrays: dict[str, Any], index: int, take: Take, path: Path) -> Perso
             raise MotionliftError(
                 f"{path}: damaged: people/{index}/{name} is not finite where somebody was seen", again
             )
-    return Person(**values)
+    return Person(**values, hands=_hands(arrays, index, t, path))
+
+
+def _hands(arrays: dict[str, Any], index: int, t: int, path: Path) -> Hands | None:
+    key = f"people/{index}/hands"
+    if f"{key}/scores" not in arrays:
+        return None
+    shapes = {
+        "keypoints": (t, 2, 21, 2),
+        "scores": (t, 2, 21),
+        "world": (t, 2, 21, 3),
+        "size": (t, 2),
+        "lifted": (t, 2, 5, 4),
+        "sigma": (t, 2, 5, 4),
+        "angles": (t, 2, 5, 4),
+        "weight": (t, 2),
+        "rotations": (t, 30, 4),
+        "offsets": (40, 3),
+    }
+    for name, shape in shapes.items():
+        value = arrays.get(f"{key}/{name}")
+        if value is None or value.shape != shape or value.dtype.kind != "f":
+            raise MotionliftError(f"{path}: damaged: {key}/{name} is not {shape} numbers", "Capture the clip again")
+    return Hands(**{name: arrays[f"{key}/{name}"] for name in shapes})

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .detect import Detection
 from .errors import MotionliftError
+from .hands import SeenHands, no_hands, stack_hands
 from .skeleton import layout_keypoints, mirror_name
 from .smooth import runs
 
@@ -64,6 +65,7 @@ class Track:
         xy: (T, K, 2) pixels, NaN where missing; score: (T, K).
         seen: (T,) frames with a detection.
         swapped: (T,) frames where left and right were exchanged and put right.
+        hands: of the T frames, where they were looked for.
     """
 
     frames: NDArray[np.int32]
@@ -71,6 +73,12 @@ class Track:
     score: NDArray[np.float32]
     seen: NDArray[np.bool_]
     swapped: NDArray[np.bool_]
+    hands: SeenHands | None = None
+
+    def part(self, keep: slice) -> Track:
+        """Some of the frames."""
+        hands = None if self.hands is None else self.hands.at(keep)
+        return Track(self.frames[keep], self.xy[keep], self.score[keep], self.seen[keep], self.swapped[keep], hands)
 
 
 @dataclass
@@ -376,8 +384,40 @@ def _even(person: _Piece, fps: float) -> Track:
     out[~seen], out_score[~seen] = np.nan, 0
     out_score[~np.isfinite(out).all(-1)] = 0
     return Track(
-        frames.astype(np.int32), out.astype(np.float32), out_score.astype(np.float32), seen, np.zeros(len(frames), bool)
+        frames.astype(np.int32),
+        out.astype(np.float32),
+        out_score.astype(np.float32),
+        seen,
+        np.zeros(len(frames), bool),
+        _even_hands(person, before, after, u, seen),
     )
+
+
+def _even_hands(
+    person: _Piece, before: NDArray[np.intp], after: NDArray[np.intp], share: Array, seen: NDArray[np.bool_]
+) -> SeenHands | None:
+    """Hands of each frame, between those of the two detections around it, or as in the one that has them."""
+    if all(d.hands is None for d in person.detections):
+        return None
+    found = stack_hands([d.hands or no_hands() for d in person.detections])
+    first, last = found.at(before), found.at(after)
+    u = share[:, None, None]
+    known = [h.score[..., :1] > 0 for h in (first, last)]
+    u = np.where(known[0] & ~known[1], 0.0, np.where(known[1] & ~known[0], 1.0, u)).astype(np.float32)
+
+    def mixed(a: NDArray[np.float32], b: NDArray[np.float32], part: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.where(part == 0, a, np.where(part == 1, b, a * (1 - part) + b * part))
+
+    out = SeenHands(
+        mixed(first.xy, last.xy, u[..., None]),
+        mixed(first.score, last.score, u),
+        mixed(first.world, last.world, u[..., None]),
+        mixed(first.size, last.size, u[..., 0]),
+    )
+    nobody = no_hands()
+    for name in ("xy", "score", "world", "size"):
+        getattr(out, name)[~seen] = getattr(nobody, name)
+    return out
 
 
 def _trimmed(track: Track, fps: float) -> Track:
@@ -388,7 +428,7 @@ def _trimmed(track: Track, fps: float) -> Track:
     while len(stretches) > 1 and stretches[-1][1] - stretches[-1][0] < ISLAND_SECONDS * fps:
         stretches = stretches[:-1]
     keep = slice(stretches[0][0], stretches[-1][1])
-    return Track(track.frames[keep], track.xy[keep], track.score[keep], track.seen[keep], track.swapped[keep])
+    return track.part(keep)
 
 
 def _repaired(track: Track, layout: str) -> Track:
@@ -396,7 +436,8 @@ def _repaired(track: Track, layout: str) -> Track:
     mirror = mirrored_keypoints(layout)
     xy = np.where(swapped[:, None, None], track.xy[:, mirror], track.xy)
     score = np.where(swapped[:, None], track.score[:, mirror], track.score)
-    return Track(track.frames, xy, score, track.seen, swapped)
+    hands = None if track.hands is None else track.hands.exchanged(swapped)
+    return Track(track.frames, xy, score, track.seen, swapped, hands)
 
 
 def mirrored_keypoints(layout: str) -> NDArray[np.intp]:

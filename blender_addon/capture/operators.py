@@ -142,6 +142,8 @@ def capture_options(settings: Any) -> dict[str, Any]:
         raise UserError(
             f'People cannot be chosen by "{settings.numbers}"', "Write their numbers with commas, such as 1, 3"
         )
+    if "hands" in solve_settings.offered()["capture"]:
+        options["hands"] = settings.hands
     if "every" in solve_settings.offered()["capture"] and settings.detector != "keypoints":
         options["every"] = settings.every
     if "device" in solve_settings.offered()["capture"]:

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from .folder import RECORD, remove_leftovers, wheel_names, worker_command, worker_variables
-from .plan import INDEX, MODEL, Plan, SetupError, Wheel, make_plan
+from .plan import INDEX, Plan, SetupError, Wheel, make_plan
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage, how much is done and how much there is, in megabytes where it is about files."""
@@ -156,10 +156,9 @@ def _check_space(folder: Path, plan: Plan) -> None:
 
 
 def _from_bundle(plan: Plan, work: Path) -> Path:
-    """Copy the detector's model; where the wheels are."""
+    """Copy the detector's models; where the wheels are."""
     assert plan.bundle
-    (work / "models").mkdir()
-    shutil.copyfile(plan.bundle / "models" / MODEL, work / "models" / MODEL)
+    shutil.copytree(plan.bundle / "models", work / "models")
     return plan.bundle / "wheels"
 
 

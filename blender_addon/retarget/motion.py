@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..take_file import GAP, TakeError, TakeFile, TakePerson
 from .rotations import Array, continuous, rotate, slerp, unit
-from .slots import SIDES
+from .slots import FINGERS, SIDES
 
 NEEDED = ("pelvis", "chest", *(f"{s}_{p}" for s in SIDES for p in ("upper_arm", "forearm", "thigh", "shin")))
 """Bones that a take must have to be retargeted."""
@@ -66,7 +66,13 @@ def read_motion(take: TakeFile, person: TakePerson) -> Motion:
         rest[name] = (rest[take.joint_names[parent]] if parent >= 0 else 0) + offset.astype(np.float64)
     lowest = min(float(p[2]) for p in rest.values())
     rest = {n: p - [0, 0, lowest] for n, p in rest.items()}
-    turns = {n: continuous(unit(person.rotations[shown, b].astype(np.float64))) for b, n in enumerate(names)}
+    # Fingers that were never seen are left to the rig's own relaxed hand.
+    left_out = {f"{s}_{f}_" for s in person.unseen_hands for f in FINGERS}
+    turns = {
+        n: continuous(unit(person.rotations[shown, b].astype(np.float64)))
+        for b, n in enumerate(names)
+        if n[: n.rfind("_") + 1] not in left_out
+    }
     root = take.joint_names[take.joint_parents.index(-1)]
     middle = (rest["l_hip"] + rest["r_hip"]) / 2 - rest[root]
     hips = person.joints_world[shown, take.joint_names.index(root)].astype(np.float64)

@@ -23,13 +23,13 @@ from .repairs import KINDS, Kind, Repairs, next_mark, read_repairs
 COLORS: dict[Kind, tuple[float, float, float, float]] = {
     "gap": (0.86, 0.20, 0.18, 0.9),
     "filled": (0.95, 0.80, 0.20, 0.9),
-    "outlier": (0.25, 0.60, 1.0, 0.9),
+    "outlier": (0.1, 0.95, 0.9, 0.95),
     "swapped": (0.75, 0.35, 0.90, 0.9),
 }
 ICONS: dict[Kind, str] = {
     "gap": "COLORSET_01_VEC",
     "filled": "COLORSET_09_VEC",
-    "outlier": "COLORSET_04_VEC",
+    "outlier": "COLORSET_07_VEC",
     "swapped": "COLORSET_06_VEC",
 }
 """In the panel, of about these colours."""

@@ -71,6 +71,7 @@ def draw_capture(layout: Any, context: Any) -> None:
     column.prop(settings.capture, "whose", text="People")
     if settings.capture.whose == "numbers":
         column.prop(settings.capture, "numbers")
+    column.prop(settings.capture, "hands")
     column.prop(settings.capture, "checkpoint")
     if hasattr(preferences(), "bl_rna"):
         column.prop(preferences(), "device")

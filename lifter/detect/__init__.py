@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lifter.errors import MotionliftError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # `motionlift doctor` comes through here even where NumPy is 
     from numpy.typing import NDArray
 
     from lifter.footage import Footage, Frame
+    from lifter.hands import SeenHands
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Detection:
         score: (K,) confidence in 0..1, 0 where missing.
         world: (K, 3) metres, the detector's own guess at 3D where it makes one; kept for comparison only.
         who: a number that is the same in every frame, where somebody else has told people apart; else None.
+        hands: what was found of the hands, where they were looked for.
     """
 
     xy: NDArray[np.float32]
     score: NDArray[np.float32]
     world: NDArray[np.float32] | None = None
     who: int | None = None
+    hands: SeenHands | None = None
 
 
 class Detector(Protocol):
@@ -55,6 +58,9 @@ class Detector(Protocol):
 
     def close(self) -> None: ...
 
+
+HandChoice = Literal["off", "auto", "on"]
+"""Whether hands are looked for: not, where they are large enough, or always."""
 
 DETECTORS = ("mediapipe", "rtmpose", "rtmw", "rtmo", "onnx", "keypoints")
 RTM = {"rtmpose": "rtmpose-m-26", "rtmw": "rtmw-m-133", "rtmo": "rtmo-m-17"}
@@ -95,6 +101,17 @@ def load_detector(
         )
     _check_options(name, options, [*inspect.signature(Found).parameters])
     return Found(**options)
+
+
+def with_hands(detector: Detector, choice: HandChoice, progress: Progress | None = None) -> tuple[Detector, str | None]:
+    """A detector that looks for hands, too, and why it cannot, where it cannot.
+
+    Raises MotionliftError where that is so and they are asked for (on).
+    """
+    from .hands import WithHands
+
+    found = WithHands(detector, choice, progress)
+    return found, found.warning
 
 
 def _load_rtm(name: str, options: dict[str, Any]) -> Detector:

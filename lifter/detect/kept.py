@@ -12,7 +12,7 @@ import io
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ import numpy as np
 
 from lifter.errors import MotionliftError
 from lifter.footage import Footage
+from lifter.hands import SeenHands, no_hands, stack_hands
 
 from . import Detection
 from .models import cache_folder, write_whole
 
-FORMAT = 1
+FORMAT = 2
 """Counted up when what detectors or `BackgroundWatch` say of the same pictures changes by our own code."""
 
 
@@ -129,7 +130,17 @@ def _pack(found: Detected) -> dict[str, Any]:
         "world": np.array([nothing if d.world is None else d.world for d in people], np.float32).reshape(-1, count, 3),
         "has_world": np.array([d.world is not None for d in people], bool),
         "warning": np.array(found.warning or ""),
+        **_pack_hands(people),
     }
+
+
+def _pack_hands(people: list[Detection]) -> dict[str, Any]:
+    """Hands of all people, where they were looked for."""
+    if all(d.hands is None for d in people):
+        return {}
+    hands = stack_hands([d.hands or no_hands() for d in people])
+    out: dict[str, Any] = {f"hands_{f.name}": getattr(hands, f.name) for f in fields(SeenHands)}
+    return out | {"has_hands": np.array([d.hands is not None for d in people])}
 
 
 def _unpack(arrays: dict[str, Any]) -> Detected:
@@ -139,6 +150,9 @@ def _unpack(arrays: dict[str, Any]) -> Detected:
             arrays["xy"], arrays["score"], arrays["world"], arrays["has_world"], strict=True
         )
     ]
+    if "hands_score" in arrays:
+        hands = SeenHands(**{f.name: arrays[f"hands_{f.name}"] for f in fields(SeenHands)})
+        every = [replace(d, hands=hands.at(i)) if arrays["has_hands"][i] else d for i, d in enumerate(every)]
     counts = arrays["counts"]
     if int(counts.sum()) != len(every) or not len(counts) == len(arrays["indices"]) == len(arrays["times"]):
         raise ValueError("counts that do not fit")

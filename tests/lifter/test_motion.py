@@ -132,7 +132,8 @@ def test_time_reversal_gives_the_reverse(body: Skeleton, smoothing: str) -> None
     state = person.state.copy()
     state[60:85] = GAP  # a gap within a step
     person = replace(person, lifted=(person.lifted + noise).astype(np.float32), state=state)
-    arrays = {k: v[::-1].copy() for k, v in vars(person).items() if k not in ("offsets", "frames", "times")}
+    turned = ("state", "swapped", "keypoints", "scores", "lifted", "sigma", "contact", "down")
+    arrays = {k: getattr(person, k)[::-1].copy() for k in turned}
     settings = replace(LOCKED, smoothing=smoothing)  # type: ignore[arg-type]
     _, there = solve(body, person, settings)
     _, back = solve(body, replace(person, **arrays), settings)

@@ -55,7 +55,8 @@ def test_round_trip(body: Skeleton, tmp_path: Path) -> None:
     take = make_take(body)
     again = load_take(save_take(take, tmp_path / "a.take.npz"))
     assert again.header == take.header and again.skeleton.joint_names == body.joint_names
-    for name in Person.__dataclass_fields__:
+    assert again.people[0].hands is None
+    for name in sorted({*Person.__dataclass_fields__} - {"hands"}):
         a, b = getattr(take.people[0], name), getattr(again.people[0], name)
         assert a.dtype == b.dtype and (a == b).all(), name
     assert [p.name for p in tmp_path.iterdir()] == ["a.take.npz"]  # no temporary file is left

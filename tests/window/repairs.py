@@ -117,7 +117,7 @@ result = 1""")
             run.say(f"nothing is {kind} in this take")
             continue
         window.run(f"{SCENE}.frame_set({spells[0][0] + 1}); result = 1")
-        time.sleep(1)
+        time.sleep(5)  # the clip's picture is decoded meanwhile
         run.shoot(f"clip-{kind}")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from lifter.capture import capture
 from lifter.detect import Detection, kept
-from lifter.detect.models import pose_model
+from lifter.detect.models import hand_model, pose_model
 from lifter.errors import MotionliftError
 from lifter.footage import Footage, open_footage
 
@@ -106,11 +106,12 @@ def test_the_key_tells_apart_what_differs(tmp_path: Path) -> None:
 
 def test_capturing_again_looks_at_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
-        model = pose_model()
+        models = pose_model(), hand_model()
     except MotionliftError as error:
         pytest.skip(f"needs the pose model: {error}")
     (tmp_path / "cache").mkdir()
-    shutil.copy(model, tmp_path / "cache")
+    for model in models:
+        shutil.copy(model, tmp_path / "cache")
     monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "cache"))
     plain = capture(DEMO, end=0.5)
     assert not kept.folder().exists(), "nothing is kept unless asked for"

@@ -94,6 +94,8 @@ class TestBundle:
     def test_it_is_the_same_everywhere(self, wheel: Path) -> None:
         bundle = models.make_bundle(wheel.read_bytes())
         assert hashlib.sha256(bundle).hexdigest() == models.BUNDLE_SHA256
+        hands = models.make_bundle(wheel.read_bytes(), models.HAND_MODELS)
+        assert hashlib.sha256(hands).hexdigest() == models.HAND_BUNDLE_SHA256
 
     def test_its_models_are_stored_aligned_and_normalise(self, wheel: Path, tmp_path: Path) -> None:
         path = tmp_path / models.BUNDLE
@@ -137,13 +139,15 @@ class TestCache:
     ) -> None:
         monkeypatch.setenv("MOTIONLIFT_MEDIAPIPE_WHEEL", str(wheel))
         path = models.pose_model()
-        assert path == cache / models.BUNDLE and list(cache.iterdir()) == [path]
+        # Both bundles are out of one wheel.
+        assert path == cache / models.BUNDLE and {*cache.iterdir()} == {path, cache / models.HAND_BUNDLE}
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(bytes(data))
         assert models.pose_model() == path and models.is_whole(path)
         monkeypatch.setenv("MOTIONLIFT_MEDIAPIPE_WHEEL", "/nowhere")  # no longer needed
         assert models.pose_model() == path
+        assert models.is_whole(models.hand_model(), models.HAND_BUNDLE_SHA256)
 
     def test_a_bundle_put_there_by_hand_is_taken(self, wheel: Path, cache: Path) -> None:
         cache.mkdir()
