@@ -96,7 +96,7 @@ def whole(clip: Path, threads: bool = True, every: str = "all") -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         for name, instead in serial:
             patch.object(module, name, instead).start()
-        take = capture(clip, every=every, progress=progress)
+        take = capture(clip, every=every, hands="off", progress=progress)
         reached["save"] = time.perf_counter() - begun
         save_take(take, Path(folder) / "a.take.npz")
     seconds = time.perf_counter() - begun
@@ -154,7 +154,7 @@ def simulated(frames: int, people: int) -> dict[str, Any]:
 
     footage = Footage(Path("noise.mp4"), 640, 360, 30.0, frames)
     with patch.object(module, "open_footage", lambda _: footage), patch.object(module, "read_frames", read):
-        take = capture("noise.mp4", detector=Simulated(), focal=500, progress=progress)
+        take = capture("noise.mp4", detector=Simulated(), focal=500, hands="off", progress=progress)
     if len(take.people) != people:
         raise RuntimeError(f"{len(take.people)} of {people} people were found")
     return {"peak": _peak(), "lift": reached["lift"][1], "solve": reached["solve"][1]}
@@ -260,7 +260,8 @@ def speed_lines(clip: Path, rounds: int) -> list[str]:
     lines = [
         f"{clip.name}: {size.width} x {size.height}, {size.fps:.0f} frames/s, {frames} frames, "
         f"{found['capture'][0]['people']} people. Medians of {rounds} rounds in which the ways take turns, the range "
-        "in brackets. All but A count the start (imports, models) too; capture goes on to the take on the disk.",
+        "in brackets. All but A count the start (imports, models) too; capture goes on to the take on the disk. "
+        "Fingers are not looked for.",
         "",
         "| way | seconds | of the processor | ms a frame | to A, round by round |",
         "|---|---|---|---|---|",

@@ -114,7 +114,8 @@ def judge(clip: Clip, layout: str, seen: Sequence[list[Detection]]) -> Errors:
             off[i] = away[middle.argmin()] if middle.min() < 0.5 * person_size(clip)[i] else np.nan
     height = clip.focal * (clip.height or 1.75) / np.median(clip.joints[..., 2], axis=1)[:frames]
     found = np.isfinite(off).any(1)
-    take = capture(clip.path, detector=Said("again", layout, seen), focal=clip.focal, height=clip.height)
+    said = Said("again", layout, seen)
+    take = capture(clip.path, detector=said, focal=clip.focal, height=clip.height, hands="off")
     joints = np.full((len(clip.joints), len(LIMBS), 3), np.nan)
     columns = [take.skeleton.joint(n) for n in LIMBS]
     # The person of the take who is nearest to the truth where both are.
