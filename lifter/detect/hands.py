@@ -203,8 +203,8 @@ class _Followed:
 class HandFinder:
     """MediaPipe's hand landmarker, in video mode, one for each hand that is followed.
 
-    Following a hand costs a third of finding it anew in every frame, and finds more (benchmarks/hands.md). Crops move
-    with the hand, so that what is followed stands nearly still.
+    Following a hand costs little more than half of finding it anew in every frame, and loses none
+    (benchmarks/hands.md). Crops move with the hand, so that what is followed stands nearly still.
     """
 
     def __init__(self, smallest: float = SMALLEST, progress: Progress | None = None) -> None:
