@@ -68,7 +68,12 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_capture_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--height", type=float, help="the performer's height in metres, such as 1.75")
     parser.add_argument("--fov", type=float, metavar="DEG", help="angle of view along the longer side of the picture")
+    parser.add_argument("--focal", type=float, metavar="PX", help="focal length in pixels, in place of --fov")
     parser.add_argument("--people", type=int, default=1, metavar="N", help="how many people to follow")
+    parser.add_argument("--detector", metavar="NAME|PATH", help="who finds keypoints (docs/detectors.md)")
+    parser.add_argument("--every", metavar="all|auto|N", help="which frames the detector looks at; all without it")
+    parser.add_argument("--hands", choices=("off", "auto", "on"), help="whether fingers are captured; auto without it")
+    parser.add_argument("--device", metavar="NAME", help="what lifting runs on: auto, cpu, gpu, or a backend")
     parser.add_argument("--checkpoint", help="name of a shipped checkpoint or path of an .onnx file")
     parser.add_argument("--start", type=float, metavar="S", help="second of the clip to begin at")
     parser.add_argument("--end", type=float, metavar="S", help="second of the clip to end before")
@@ -127,7 +132,7 @@ def _capture(clip: str, out: Path, args: argparse.Namespace) -> Ending:
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """Of a capture, as far as they were given."""
-    names = ("height", "fov", "checkpoint", "start", "end")
+    names = ("height", "fov", "focal", "detector", "every", "hands", "device", "checkpoint", "start", "end")
     options: dict[str, Any] = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     if args.people > 1:
         options["detector_options"] = {"people": args.people}

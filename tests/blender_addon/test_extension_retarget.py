@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 import pytest
 
 from .armatures import add_armature
@@ -248,8 +250,11 @@ def test_headless_capture_and_retarget(scene: Any, worker: None, demo_clip: Path
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
     main = module("headless").main
     take, out = tmp_path / "dance.take.npz", tmp_path / "hero.fbx"
-    assert main(["capture", str(demo_clip), "-o", str(take), "--end", "0.5", "--height", "1.8"]) == 0
+    options = ["--end", "0.5", "--height", "1.8", "--every", "2", "--hands", "off", "--detector", "mediapipe"]
+    assert main(["capture", str(demo_clip), "-o", str(take), *options]) == 0
     assert module("takes.summary").read_settings(take)["height"] == 1.8
+    with np.load(take, allow_pickle=False) as arrays:
+        assert json.loads(str(arrays["header"]))["detector"]["every"] == 2
     assert main(["retarget", str(take), "--rig", str(tmp_path / "hero.blend"), "-o", str(out)]) == 0
     assert out.stat().st_size > 1000
     assert main(["capture", str(tmp_path / "no.mp4"), "-o", str(take)]) == 2
