@@ -437,6 +437,8 @@ class Bar:
         return self
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        if _interrupts:
+            raise KeyboardInterrupt
         now = time.monotonic()
         if stage != self.stage:
             self.end_line()
@@ -487,9 +489,19 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+_interrupts: list[int] = []
+
+
+def _interrupt(number: int, _frame: Any) -> None:
+    """Ctrl-C. Libraries in C now and then lose what is raised here: the bar asks again."""
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
 def run() -> None:
     """The command. Leaves without tear-down where Blender's module was used: after a file with Rigify's scripts that of
     4.2 crashes there, when all is written. Ctrl-C that comes so late changes nothing any more."""
+    signal.signal(signal.SIGINT, _interrupt)
     code = main()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "bpy" in sys.modules:

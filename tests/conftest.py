@@ -1,8 +1,11 @@
-"""Where the shared data lies, and small inputs that many tests use."""
+"""Where the shared data lies, small inputs that many tests use, and settings of Blender's own for all of them."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,10 @@ from lifter.skeleton import Skeleton, load_skeleton
 from lifter.solve import forward_kinematics
 
 ROOT = Path(__file__).parents[1]
+
+# Blender reads this when it is imported, by whichever test is first: no settings of the user's are seen, none are left.
+os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="motionlift-tests-")
+atexit.register(shutil.rmtree, os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,22 +5,15 @@ Captures need them; such tests use this Python if it has them, or the one that $
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-if "bpy" not in sys.modules:
-    # Blender reads this when it is imported: tests see no settings of the user's, and leave none.
-    os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="motionlift-tests-")
-    atexit.register(shutil.rmtree, os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
 
 STATUS = pytest.StashKey[int]()
 
