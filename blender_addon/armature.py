@@ -69,7 +69,8 @@ def build_body(armature: Any, take: TakeFile, person: TakePerson) -> Any:
     for bone in take.bones:
         head, tail = rest[bone.head], rest[bone.tail]
         wide = bone.name in ("pelvis", "spine", "chest", "head")
-        points, quads = _spindle(head, tail, 0.07 if bone.name == "head" else 0.055 if wide else 0.032)
+        thin = min(0.032, 0.3 * float(np.linalg.norm(tail - head)))  # fingers
+        points, quads = _spindle(head, tail, 0.07 if bone.name == "head" else 0.055 if wide else thin)
         start = sum(len(v) for v in vertices)
         faces += [tuple(start + i for i in q) for q in quads]
         vertices.append(points)
