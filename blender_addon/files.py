@@ -61,8 +61,18 @@ def open_rig(text: str) -> Any:
     return found[0]
 
 
+def own_context() -> None:
+    """Make the present scene the owner of `bpy.context`, where Blender 4.2 has left that of a file closed since.
+
+    Reading `context.layer_collection`, as Rigify does, has this side effect there; what is set by way of the context
+    afterwards, as the glTF add-on sets the window's scene, then writes to freed memory. Later versions have no owner.
+    """
+    _ = bpy.context.layer_collection
+
+
 def _import(path: Path, suffix: str) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    own_context()
     addon_utils.enable(IMPORTERS[suffix], default_set=True)
     operators: dict[str, Callable[..., Any]] = {
         ".fbx": lambda **k: bpy.ops.import_scene.fbx(**k),
@@ -93,6 +103,7 @@ def write_output(path: Path, armatures: list[Any], *, deform_only: bool = False)
 
 
 def _export(path: Path, armatures: list[Any], deform_only: bool) -> None:
+    own_context()
     suffix = path.suffix.lower()
     if suffix in EXPORTERS:
         addon_utils.enable(EXPORTERS[suffix], default_set=True)

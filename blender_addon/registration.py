@@ -11,6 +11,7 @@ from bpy.props import PointerProperty
 from . import batch, contact_edits, export, headless, notices, preferences, properties, setup
 from .capture import jobs, networks
 from .capture import operators as capture_operators
+from .files import own_context
 from .retarget.blender import operator as retarget_operators
 from .takes import entries, marks, overlay
 from .takes import operators as take_operators
@@ -42,6 +43,7 @@ def _before_load(*_: object) -> None:
 
 @persistent
 def _after_load(*_: object) -> None:
+    own_context()
     entries.forget()
     marks.forget()
 

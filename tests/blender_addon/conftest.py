@@ -33,6 +33,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os._exit(config.stash[STATUS])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_context_after_loading() -> None:
+    """As the extension sees to it, for the tests that do without: see `own_context`."""
+    import bpy
+
+    from blender_addon.files import own_context
+
+    @bpy.app.handlers.persistent
+    def after_load(*_: object) -> None:
+        own_context()
+
+    bpy.app.handlers.load_post.append(after_load)
+
+
 @pytest.fixture(scope="session")
 def installed() -> Generator[None]:
     """The extension's files where Blender installs extensions, and the extension enabled until the session's end."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blender_addon.animate import animate, animate_rig
-from blender_addon.files import open_rig, split_rig
+from blender_addon.files import open_rig, split_rig, write_output
 from blender_addon.retarget.blender.apply import KeySettings
 from blender_addon.retarget.rig import RigError
 from blender_addon.take_file import TakeError
@@ -96,6 +96,22 @@ def test_the_performers_own_armature_in_other_formats(take: Path, tmp_path: Path
         animate(take, tmp_path / f"own{suffix}")
         armature = open_rig(str(tmp_path / f"own{suffix}"))
         assert {"pelvis", "l_hand"} <= {b.name for b in armature.data.bones}
+
+
+def test_context_of_a_file_closed_since(tmp_path: Path) -> None:
+    """Blender 4.2 kept the scene whose layer collection was read last, and crashed in glTF once that was freed."""
+    handlers = bpy.app.handlers.load_post[:]
+    bpy.app.handlers.load_post.clear()
+    try:
+        _ = bpy.context.layer_collection
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        armature = build_armature(build("mixamo").rig)
+    finally:
+        bpy.app.handlers.load_post[:] = handlers
+    write_output(tmp_path / "rig.glb", [armature])
+    assert bpy.context.id_data in (None, bpy.context.scene)
+    open_rig(str(tmp_path / "rig.glb"))
+    assert bpy.context.id_data in (None, bpy.context.scene)
 
 
 def test_paths_with_colons() -> None:
