@@ -374,9 +374,8 @@ def measure(scenes: list[tuple[int, Scene]], tracker: Tracker) -> tuple[list[tup
 
 
 def main() -> None:
-    shared = Path(os.environ.get("MOTIONLIFT_SHARED", Path(__file__).parents[2] / "shared"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--corpus", type=Path, default=shared / "data" / "mocap", help="the motion capture archives")
+    parser.add_argument("--corpus", type=Path, default=default_corpus(), help="the motion capture archives")
     parser.add_argument("--scenes", type=int, default=SCENES, help="for each number of people")
     parser.add_argument("--first", type=int, default=FIRST, metavar="SEED", help="of the scenes")
     parser.add_argument("--before", default="ae0318e", metavar="COMMIT", help="whose tracker to compare with")
@@ -384,7 +383,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    cast = _cached(args.corpus, args.cache)
+    cast = cached_cast(args.corpus, args.cache)
     seeds = range(args.first, args.first + args.scenes)
     scenes = [(n, make_scene(cast, n, seed)) for n in range(2, 9) for seed in seeds]
     after, seconds = measure(scenes, track_people)
@@ -396,7 +395,14 @@ def main() -> None:
     sys.stdout.write(text)
 
 
-def _cached(corpus: Path, cache: Path | None) -> list[Array]:
+def default_corpus() -> Path:
+    """Where motion capture is looked for."""
+    shared = Path(os.environ.get("MOTIONLIFT_SHARED", Path(__file__).parents[2] / "shared"))
+    return shared / "data" / "mocap"
+
+
+def cached_cast(corpus: Path, cache: Path | None) -> list[Array]:
+    """The cast's motion, kept in a file between runs."""
     if cache and cache.exists():
         with np.load(cache, allow_pickle=False) as data:
             return [data[k] for k in data.files]
