@@ -1,7 +1,7 @@
 """Detections, frame by frame, to one track a person on an even time base, with left and right put right.
 
-People are followed in two steps: pieces that are beyond doubt, from frame to frame; then pieces are joined over gaps
-and crossings, all at once. docs/people.md says how well.
+People are followed in two steps: pieces that are beyond doubt, from frame to frame (pieces.py); then pieces are joined
+over gaps and crossings, all at once (joining.py). docs/people.md says how well.
 """
 
 from __future__ import annotations
