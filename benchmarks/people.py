@@ -51,8 +51,8 @@ SCENES = 6
 """For each number of people."""
 
 FIRST = 100
-"""The tracker's constants were chosen on the scenes of seeds 0 to 5; the table of lifter/joining.py was fitted on seeds 1000
-to 1011, and its rounds on 2000 to 2011."""
+"""The tracker's constants were chosen on the scenes of seeds 0 to 5; the table of lifter/joining.py was fitted on seeds
+1000 to 1011, and its rounds chosen on 2000 to 2011."""
 CAST = (
     *("Female1_B03_Walk", "Female1_B07_WalkBackwardsTurnForwards", "Female1_B11_WalkTurnLeft135"),
     *("Female1_B14_WalkTurnRight135", "Female1_B17_WalkToHopToWalk1", "Male1_B13_WalkTurnRight45"),
