@@ -22,6 +22,8 @@ and the log odds against it at which a link is still made. These are high in the
 wrong as one of two people."""
 FASTEST = 5.0
 """Diagonals a second: whoever would have been faster, unseen, is somebody else. Sprinters make as much."""
+LARGER = 2.2
+"""Times: pieces whose bodies differ more in size are of two people, or of one and of something made up."""
 LOOKS = (0.0, 0.13, 0.27, 0.4)
 """Seconds from the ends of two pieces at which bodies are compared: somebody walking has the same pose again, and the
 very last frames before somebody hides are the worst."""
@@ -72,7 +74,8 @@ def join(pieces: list[Piece], mirror: NDArray[np.intp]) -> list[Piece]:
         if len(pieces) < 2:
             break
         before, after, signs = link_signs(pieces, mirror, longest)
-        pieces = _linked(pieces, before, after, -log_odds(signs), limit)
+        cost = np.where(signs["size"] < np.log(LARGER), -log_odds(signs), np.inf)
+        pieces = _linked(pieces, before, after, cost, limit)
     return pieces
 
 

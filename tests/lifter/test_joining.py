@@ -43,6 +43,13 @@ def test_nobody_is_joined_across_the_picture() -> None:
     assert len(join([piece(0, 0, 30, 200, 60), piece(0, 31, 60, 1000, 60)], MIRROR)) == 2
 
 
+def test_nobody_grows_from_a_small_thing_that_was_made_up() -> None:
+    thing, person = piece(0, 0, 3, 200, 0), piece(0, 6, 60, 200, 0)
+    for d in thing.detections:
+        d.xy[:] = d.xy.mean(0) + (d.xy - d.xy.mean(0)) / 4
+    assert len(join([thing, person], MIRROR)) == 2
+
+
 def test_two_who_passed_each_other_are_told_apart_by_shape_height_and_heading() -> None:
     pieces = [
         piece(w, *span, x, v, y)
