@@ -300,6 +300,7 @@ def test_words_of_a_retarget_command_come_through_another_process() -> None:
     words = ["--person", "2", "--rig", "a b.blend:Hero", "--mapping", "mixamo", "--root", "in-place", "--limbs", "ik"]
     words += [
         "--no-foot-lock",
+        "--no-fingers",
         "--stride",
         "-0.5",
         "--mirror",
@@ -330,7 +331,7 @@ def test_results_depend_on_what_is_in_a_rig_not_on_its_name(tmp_path: Path) -> N
     assert key("--rig", f"{tmp_path}/a.blend") == key("--rig", f"{tmp_path}/b.blend")
     assert key("--rig", f"{tmp_path}/a.blend") != key("--rig", f"{tmp_path}/c.blend")
     assert key("--rig", f"{tmp_path}/a.blend") != key("--rig", f"{tmp_path}/a.blend:Hero")
-    assert key("--mirror") != key()
+    assert key("--mirror") != key() != key("--no-fingers")
 
 
 def test_records_and_leftovers(tmp_path: Path) -> None:
