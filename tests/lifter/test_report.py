@@ -235,7 +235,7 @@ def browse(page: Path, *more: str, at: str = "") -> tuple[str, str]:
         [BROWSER, *flags, profile, "--window-size=1400,1250", *more, f"file://{page}{at}"],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
     )
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
