@@ -174,7 +174,8 @@ def looped(clip: Path, frames: int) -> dict[str, Any]:
             yield Frame(i, i / footage.fps, frame.rgb)
 
     with patch.object(module, "read_frames", read):
-        found = module._detect(footage, detector, None, None, None, watched=True)
+        tracking = module.Tracking(detector.layout, footage.fps)
+        found = module._detect(footage, detector, tracking, None, None, None, watched=True)
     detector.close()
     return {"peak": _peak(), "frames": len(found.times)}
 

@@ -20,7 +20,7 @@ from .checkpoint import Checkpoint, load_checkpoint
 from .detect import Detection, Detector, HandChoice, kept, load_detector, with_hands
 from .errors import MotionliftError
 from .follow import detect_every, frames_apart
-from .footage import Footage, open_footage, read_frames
+from .footage import Footage, Frame, open_footage, read_frames
 from .hand_lift import lift_hands
 from .hands import hand_bones, hand_joints, hand_warnings, has_hands, unsolved_hands
 from .lens_estimate import FOVS, SECONDS, estimate_lens
@@ -33,7 +33,7 @@ from .smooth import runs
 from .solve import check_solvable
 from .steadiness import BackgroundWatch
 from .take import FILLED, GAP, SEEN, VERSION, Camera, Person, Take
-from .track import SHORT_GAP_SECONDS, Track, choose_people, track_people
+from .track import SHORT_GAP_SECONDS, Track, Tracking, choose_people, track_people
 
 LensChoice = Literal["auto", "assume", "estimate"]
 
@@ -116,8 +116,12 @@ def capture(
             options = {**(detector_options or {}), "hands": hands}
             name = kept.key(footage, start, end, detector, options, moves is None, apart)
         found = kept.load(name) if name else None
-        if found is None:
-            found = _detect(footage, with_detector, start, end, progress, moves is None, apart)
+        tracking = Tracking(with_detector.layout, footage.fps)
+        if found is not None:
+            for now, seen in zip(found.times, found.people, strict=True):
+                tracking.add(now, seen)
+        else:
+            found = _detect(footage, with_detector, tracking, start, end, progress, moves is None, apart)
             if name and any(found.people) and untold is None:
                 kept.keep(name, found, keep_megabytes)
     finally:
@@ -125,8 +129,10 @@ def capture(
     indices, times, detections = found.indices, found.times, found.people
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
-    tracks = choose_people(track_people(times, detections, with_detector.layout, footage.fps), people)
-    detections.clear()  # tracks hold what is needed of them: an hour of detections fills half a gigabyte
+    tracks = choose_people(tracking.tracks(), people)
+    # Tracks hold what is needed of the detections, of which an hour fills half a gigabyte.
+    detections.clear()
+    del tracking
     header: dict[str, Any] = {
         "version": VERSION,
         "fps": footage.fps,
@@ -287,14 +293,15 @@ def solve(take: Take, settings: SolveSettings) -> Take:
 def _detect(
     footage: Footage,
     detector: Detector,
+    tracking: Tracking,
     start: float | None,
     end: float | None,
     progress: Progress | None,
     watched: bool,
     every: int = 1,
 ) -> kept.Detected:
-    """Number and time of each frame, and who is in it; watched: and whether the camera moved; every: of how many
-    frames the detector looks at one."""
+    """Number and time of each frame, and who is in it; tracking is fed with them; watched: and whether the camera
+    moved; every: of how many frames the detector looks at one."""
     indices: list[int] = []
     times: list[float] = []
     detections: list[list[Detection]] = []
@@ -304,15 +311,20 @@ def _detect(
         last = min(total / footage.fps, end if end is not None else np.inf)
         total = max(0, round((last - (start or 0)) * footage.fps))
     many = queue_length(footage.width, footage.height, detector.batch)
+
+    def see(frame: Frame, found: list[Detection]) -> None:
+        tracking.add(frame.time, found)
+        if watch is not None:
+            watch.see(frame.rgb, [d.xy for d in found])
+
     with ExitStack() as threads:
         frames = threads.enter_context(ahead(read_frames(footage, start, end), many))
-        see = None if watch is None else threads.enter_context(behind(watch.see, many))
+        see_behind = threads.enter_context(behind(see, many))
         for frame, found in detect_every(frames, detector, every):
             indices.append(frame.index)
             times.append(frame.time)
             detections.append(found)
-            if see is not None:
-                see(frame.rgb, [d.xy for d in found])
+            see_behind(frame, found)
             if progress:
                 progress("detect", len(times), total)
     return kept.Detected(indices, times, detections, None if watch is None else watch.result().warning)

@@ -89,10 +89,51 @@ class _Piece:
     detections: list[Detection] = field(default_factory=list[Detection])
 
 
+class Tracking:
+    """Follows people through a clip, fed frame by frame, so that it can be done beside detection.
+
+    Args:
+        layout: keypoint layout of the detections.
+        fps: the even rate of the result.
+    """
+
+    def __init__(self, layout: str, fps: float) -> None:
+        self._layout, self._fps = layout, fps
+        self._mirror = mirrored_keypoints(layout)
+        self._pieces: list[_Piece] = []
+        self._alive: list[_Piece] = []
+        # Frames in which somebody else has numbered everybody: only one without a number shows that all are to be
+        # followed, from the first on.
+        self._numbered: list[tuple[float, Sequence[Detection]]] | None = []
+
+    def add(self, time: float, found: Sequence[Detection]) -> None:
+        """The people found in the frame at that time in seconds, which follows on the one before."""
+        if self._numbered is not None:
+            self._numbered.append((time, found))
+            if all(d.who is not None for d in found):
+                return
+            waiting, self._numbered = self._numbered, None
+        else:
+            waiting = [(time, found)]
+        for now, people in waiting:
+            begun, self._alive = _followed(self._alive, now, people, self._mirror)
+            self._pieces += begun
+
+    def tracks(self) -> list[Track]:
+        """One of each person so far, the one seen in most frames first."""
+        if self._numbered is not None:
+            people = _told_apart(self._numbered)
+        else:
+            people = self._pieces
+            for gap, limit in ROUNDS:
+                people = _joined(people, self._mirror, gap, limit)
+        return _people_tracks(people, self._layout, self._fps)
+
+
 def track_people(
     times: Sequence[float], detections: Sequence[Sequence[Detection]], layout: str, fps: float
 ) -> list[Track]:
-    """Follow people through a clip.
+    """Follow people through a clip whose detections are all there.
 
     Args:
         times: seconds of each decoded frame, rising.
@@ -102,18 +143,10 @@ def track_people(
     Returns:
         Tracks, the one seen in most frames first.
     """
-    people = _told_apart(times, detections)
-    if people is None:
-        people = _pieces(times, detections, mirrored_keypoints(layout))
-        for gap, limit in ROUNDS:
-            people = _joined(people, mirrored_keypoints(layout), gap, limit)
-    longest = max((len(p.times) for p in people), default=0)
-    shortest = min(SHORTEST_SECONDS * fps, 0.5 * longest)
-    tracks = [_trimmed(_even(p, fps), fps) for p in people if len(p.times) >= shortest]
-    tracks = sorted((t for t in tracks if t.seen.sum() >= shortest), key=lambda t: -int(t.seen.sum()))
-    # Furniture that is now and then taken for somebody flickers. The longest track is never doubted.
-    tracks = tracks[:1] + [t for t in tracks[1:] if _restlessness(t) < FLICKER]
-    return [_repaired(t, layout) for t in tracks]
+    tracking = Tracking(layout, fps)
+    for now, found in zip(times, detections, strict=True):
+        tracking.add(now, found)
+    return tracking.tracks()
 
 
 def choose_people(tracks: list[Track], choice: str) -> list[Track]:
@@ -151,59 +184,65 @@ def _restlessness(track: Track) -> float:
     return float(np.median(changes)) if changes else 0.0
 
 
-def _told_apart(times: Sequence[float], detections: Sequence[Sequence[Detection]]) -> list[_Piece] | None:
-    """People by the numbers that somebody else has given them; None where anybody has none."""
-    people: dict[int, _Piece] = {}
-    for now, found in zip(times, detections, strict=True):
+def _people_tracks(people: list[_Piece], layout: str, fps: float) -> list[Track]:
+    """Tracks on the even time base, without what is made up, left and right put right."""
+    longest = max((len(p.times) for p in people), default=0)
+    shortest = min(SHORTEST_SECONDS * fps, 0.5 * longest)
+    tracks = [_trimmed(_even(p, fps), fps) for p in people if len(p.times) >= shortest]
+    tracks = sorted((t for t in tracks if t.seen.sum() >= shortest), key=lambda t: -int(t.seen.sum()))
+    # Furniture that is now and then taken for somebody flickers. The longest track is never doubted.
+    tracks = tracks[:1] + [t for t in tracks[1:] if _restlessness(t) < FLICKER]
+    return [_repaired(t, layout) for t in tracks]
+
+
+def _told_apart(frames: Sequence[tuple[float, Sequence[Detection]]]) -> list[_Piece]:
+    """People by the numbers that somebody else has given them."""
+    people: dict[int | None, _Piece] = {}
+    for now, found in frames:
         for detection in found:
-            if detection.who is None:
-                return None
             person = people.setdefault(detection.who, _Piece())
             person.times.append(now)
             person.detections.append(detection)
     return list(people.values())
 
 
-def _pieces(
-    times: Sequence[float], detections: Sequence[Sequence[Detection]], mirror: NDArray[np.intp]
-) -> list[_Piece]:
-    """Pieces of tracks that are beyond doubt: from frame to frame, all people at once.
+def _followed(
+    alive: list[_Piece], now: float, everything: Sequence[Detection], mirror: NDArray[np.intp]
+) -> tuple[list[_Piece], list[_Piece]]:
+    """Pieces of tracks that are beyond doubt, one frame on, all people at once.
 
     A body is expected where it was heading. A piece ends where its shape jumps (a detector that sees a head and an arm
     enter the picture makes up a whole small person, and another one in every frame; exchanged sides are no jump), and
     where two fit one another's detections: who is who is then decided by what comes after.
-    """
-    from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
 
-    pieces: list[_Piece] = []
-    alive: list[_Piece] = []
-    for now, everything in zip(times, detections, strict=True):
-        found = _without_doubles(everything, mirror)
-        alive = [p for p in alive if now - p.times[-1] <= SHADOW_SECONDS]
-        gone: set[int] = set()
-        taken: set[int] = set()
-        if alive and found:
-            cost = _step_costs(alive, found, now, mirror)
-            # Those unseen for a moment may come back any time: they raise doubts, but are joined only in the end.
-            recent: Array = np.array([now - p.times[-1] <= STEP_SECONDS for p in alive])
-            steps = np.where(recent[:, None], cost, np.inf)
-            rows, columns = linear_sum_assignment(np.minimum(steps, 10 * NEAR))
-            pairs: list[tuple[int, int]] = np.stack([rows, columns], -1).tolist()
-            for r, c in pairs:
-                if steps[r, c] < NEAR and not _in_doubt(cost, r, c):
-                    alive[r].times.append(now)
-                    alive[r].detections.append(found[c])
-                    taken.add(c)
-            # Whoever begins anew where somebody is expected takes that one's place.
-            for c in sorted(set(range(len(found))) - taken):
-                free = [r for r in range(len(alive)) if alive[r].times[-1] < now and r not in gone]
-                if free:
-                    best = free[int(np.argmin(cost[free, c]))]
-                    gone |= {best} if cost[best, c] < NEAR else set()
-        begun = [_Piece([now], [d]) for i, d in enumerate(found) if i not in taken]
-        pieces += begun
-        alive = [p for r, p in enumerate(alive) if r not in gone] + begun
-    return pieces
+    Returns the pieces that begin in this frame, and all that may go on after it.
+    """
+    from scipy.optimize import linear_sum_assignment  # takes a second to load: beside detection, where there is one
+
+    found = _without_doubles(everything, mirror)
+    alive = [p for p in alive if now - p.times[-1] <= SHADOW_SECONDS]
+    gone: set[int] = set()
+    taken: set[int] = set()
+    if alive and found:
+        cost = _step_costs(alive, found, now, mirror)
+        # Those unseen for a moment may come back any time: they raise doubts, but are joined only in the end.
+        recent: Array = np.array([now - p.times[-1] <= STEP_SECONDS for p in alive])
+        steps = np.where(recent[:, None], cost, np.inf)
+        rows, columns = linear_sum_assignment(np.minimum(steps, 10 * NEAR))
+        pairs: list[tuple[int, int]] = np.stack([rows, columns], -1).tolist()
+        for r, c in pairs:
+            if steps[r, c] < NEAR and not _in_doubt(cost, r, c):
+                alive[r].times.append(now)
+                alive[r].detections.append(found[c])
+                taken.add(c)
+        # Whoever begins anew where somebody is expected takes that one's place.
+        for c in sorted(set(range(len(found))) - taken):
+            free = [r for r in range(len(alive)) if alive[r].times[-1] < now and r not in gone]
+            if free:
+                best = free[int(np.argmin(cost[free, c]))]
+                gone |= {best} if cost[best, c] < NEAR else set()
+    begun = [_Piece([now], [d]) for i, d in enumerate(found) if i not in taken]
+    return begun, [p for r, p in enumerate(alive) if r not in gone] + begun
 
 
 def _without_doubles(found: Sequence[Detection], mirror: NDArray[np.intp]) -> list[Detection]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lifter.detect import Detection
 from lifter.errors import MotionliftError
 from lifter.skeleton import layout_keypoints, mirror_name
-from lifter.track import choose_people, find_swaps, track_people
+from lifter.track import Tracking, choose_people, find_swaps, track_people
 
 NAMES = layout_keypoints("coco17")
 MIRROR = [NAMES.index(mirror_name(n)) for n in NAMES]
@@ -168,3 +170,25 @@ def test_people_are_chosen_by_number_or_by_how_much_they_are_seen() -> None:
     for wrong in ("3", "0", "everybody", ""):
         with pytest.raises(MotionliftError, match=r"no person|cannot be chosen"):
             choose_people(tracks, wrong)
+
+
+@pytest.mark.parametrize("numbered", [0, 40, 120], ids=["no numbers", "numbers at first", "numbers"])
+def test_people_fed_frame_by_frame_are_those_of_all_frames_at_once(numbered: int) -> None:
+    """Also where results are asked for on the way, and where it shows late that not everybody has a number."""
+    found, _, _ = crossing()
+    times = [i / 30 for i in range(120)]
+    whole = track_people(times, found, "coco17", 30.0)
+    for t in range(numbered):  # the numbers are wrong, for the order of detections is drawn
+        found[t] = [replace(d, who=i) for i, d in enumerate(found[t])]
+    if numbered == len(found):
+        whole = track_people(times, found, "coco17", 30.0)
+    tracking = Tracking("coco17", 30.0)
+    for now, people in zip(times, found, strict=True):
+        tracking.add(now, people)
+        if now == 2.0:
+            assert len(tracking.tracks()) >= 1
+    parts = tracking.tracks()
+    assert len(whole) == len(parts) == 2
+    for a, b in zip(whole, parts, strict=True):
+        for name in ("frames", "xy", "score", "seen", "swapped"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
