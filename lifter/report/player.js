@@ -555,9 +555,11 @@ if (people.some((p) => p.hands))
         if (hands.weight[i]) pen.fillRect(from, foot - (tall * hands.score[i]) / 100, wide, (tall * hands.score[i]) / 100);
       }
       pen.globalAlpha = 1;
-      pen.fillStyle = "rgba(255,255,255,.75)";
+      pen.fillStyle = "#ffffff";
       pen.font = "10px system-ui, sans-serif";
+      [pen.shadowColor, pen.shadowBlur] = ["#000000", 4];
       pen.fillText(k ? "right" : "left", 5, k * row + row / 2 + 4);
+      pen.shadowBlur = 0;
     });
   }, (p, s) => (p.hands ? `L ${fingersSaid(p.hands, 2 * s)}, R ${fingersSaid(p.hands, 2 * s + 1)}` : "not looked for"));
 lane("Contacts", "heels and toes", "tall", (pen, width, height) => {
