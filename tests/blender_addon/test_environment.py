@@ -340,6 +340,15 @@ class TestSettingUp:
         assert not extension.left_over()
         assert (extension.environment / "packages" / "tiny" / "__init__.py").read_bytes() == b"WORKS = True\n"
 
+    def test_a_process_that_ends_late_leaves_the_next_ones_work_alone(self, extension: Extension) -> None:
+        mine, others = (extension.environment.with_name(f".environment.new-{n}-abc") for n in (17, 18))
+        for folder in (mine, others):
+            folder.mkdir(parents=True)
+        remove_leftovers(extension.environment, of=17)
+        assert not mine.exists() and others.exists()
+        remove_leftovers(extension.environment)
+        assert not others.exists()
+
     def test_an_exchange_that_was_broken_off_is_undone(self, extension: Extension) -> None:
         assert isinstance(extension.install(), Done)
         extension.environment.rename(extension.environment.with_name(".environment.old-1"))
