@@ -27,6 +27,7 @@ from lifter.skeleton import layout_keypoints
 from lifter.take import Person, Take
 
 from .performers.cast import SHOTS
+from .performers.fresh import FRESH
 
 Array = NDArray[np.float64]
 
@@ -89,6 +90,19 @@ def all_clips(performers: Path, shared: Path | None = None) -> list[Clip]:
     out = [rendered(Path(lifter.__file__).parent / "demo", "demo")]
     out += [rendered(performers, n) for n in SHOTS if n != "demo"]
     return out + pose2sim(shared or Path(os.environ.get("MOTIONLIFT_SHARED", ROOT.parent / "shared")))
+
+
+def fresh_clips(performers: Path) -> list[Clip]:
+    """The performers that were filmed after all constants had been chosen.
+
+    Raises FileNotFoundError if the folder lacks one.
+    """
+    missing = [n for n in FRESH if not (performers / f"{n}_truth.npz").exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{performers} lacks {', '.join(missing)}: python -m benchmarks.performers.render -o {performers}"
+        )
+    return [rendered(performers, n) for n in FRESH]
 
 
 def rendered(folder: Path, name: str) -> Clip:

@@ -45,6 +45,7 @@ from .clips import (
     all_clips,
     common_joints,
     file_digest,
+    fresh_clips,
     person_of,
     person_size,
     see,
@@ -416,6 +417,18 @@ def _number(x: float, digits: int) -> str:
     return f"{x:.{digits}f}" if np.isfinite(x) else ""
 
 
+def results_of(clip: Clip, checkpoint: str, cache: Path) -> dict[str, Result]:
+    """What MediaPipe makes of a clip, and what we do, by method."""
+    sys.stderr.write(f"{clip.name}\n")
+    known = our_result(clip, checkpoint, True, cache)
+    return {
+        MEDIAPIPE: mediapipe_result(clip, cache),
+        UNKNOWN: our_result(clip, checkpoint, False, cache),
+        KNOWN: known,
+        NETWORK: network_result(known),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default="body", help="a shipped one by name, or the path of an .onnx file")
@@ -428,20 +441,18 @@ def main() -> int:
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     try:
-        clips = [c for c in all_clips(args.clips) if not args.only or c.name in args.only]
+        clips, fresh = (
+            [c for c in of(args.clips) if not args.only or c.name in args.only] for of in (all_clips, fresh_clips)
+        )
     except FileNotFoundError as error:
         parser.error(str(error))
-    results: dict[str, dict[str, Result]] = {}
-    for clip in clips:
-        sys.stderr.write(f"{clip.name}\n")
-        known = our_result(clip, args.checkpoint, True, args.cache)
-        results[clip.name] = {
-            MEDIAPIPE: mediapipe_result(clip, args.cache),
-            UNKNOWN: our_result(clip, args.checkpoint, False, args.cache),
-            KNOWN: known,
-            NETWORK: network_result(known),
-        }
-    numbers = {name: {m: figures(r) for m, r in by_method.items()} for name, by_method in results.items()}
+    results = {clip.name: results_of(clip, args.checkpoint, args.cache) for clip in clips}
+    unseen = {clip.name: results_of(clip, args.checkpoint, args.cache) for clip in fresh}
+    numbers, unseen_numbers = (
+        {name: {m: figures(r) for m, r in by_method.items()} for name, by_method in of.items()}
+        for of in (results, unseen)
+    )
+    joints = len(next(iter({**results, **unseen}.values()))[MEDIAPIPE].names)
     network = load_checkpoint(args.checkpoint)
     lines = [
         heading("A checkpoint on footage, beside MediaPipe's own 3D"),
@@ -459,7 +470,7 @@ def main() -> int:
         "",
         "## Joints",
         "",
-        f"{len(results[clips[0].name][MEDIAPIPE].names)} joints that MediaPipe has too (17 on pose2sim), mm. MPJPE: "
+        f"{joints} joints that MediaPipe has too (17 on pose2sim), mm. MPJPE: "
         "from the middle of the hips. Sized: the clip scaled as a whole to the true limbs. P-MPJPE: each frame moved, "
         "turned and scaled onto the truth. Acceleration error: mean over joints and frames, m/s². Kept: mean magnitude "
         "of acceleration relative to the truth's. Known: the true focal length and, but for pose2sim, the height; "
@@ -471,6 +482,18 @@ def main() -> int:
         "In units of MediaPipe's error:",
         "",
         *ratio_table(numbers),
+        "",
+        "## Performers on whom nothing was tuned",
+        "",
+        "They were filmed when all constants had been chosen (benchmarks/performers/fresh.py).",
+        "",
+        *clip_table(fresh),
+        "",
+        *main_table(unseen, unseen_numbers),
+        "",
+        *ratio_table(unseen_numbers),
+        "",
+        *world_table(unseen),
         "",
         "## Joint by joint",
         "",

@@ -31,7 +31,7 @@ from lifter.skeleton import FEET, keypoints_to_joints, layout_keypoints, load_sk
 from lifter.take import GAP, Person, Take, load_take, save_take
 from lifter.world import Shot, floor_height, mean_direction, root_path, scene_axes
 
-from .clips import LAYOUT, ROOT, Clip, Recorded, all_clips, file_digest, person_of, see
+from .clips import LAYOUT, ROOT, Clip, Recorded, all_clips, file_digest, fresh_clips, person_of, see
 from .machine import heading
 from .measures import align_on_floor, angle_between, fast_motion, foot_skate, landings, moving_average
 from .simulated import FPS, SIZE, Simulated, load_clips
@@ -397,13 +397,15 @@ def main() -> int:
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     try:
-        clips = all_clips(args.clips)
+        clips, fresh = all_clips(args.clips), fresh_clips(args.clips)
     except FileNotFoundError as error:
         parser.error(str(error))
     recordings = {f"{c.name}, simulated": c for c in kept_clips(args.corpus, args.cache)}
     samples = [s for s in (rendered_sample(c, args.cache) for c in clips) if s is not None]
     samples += [simulated_sample(c, args.cache) for c in recordings.values()]
-    samples = [s for s in samples if not args.only or s.name in args.only]
+    unseen = [s for s in (rendered_sample(c, args.cache) for c in fresh) if s is not None]
+    samples, unseen = ([s for s in of if not args.only or s.name in args.only] for of in (samples, unseen))
+    new = {s.name: {m: world_figures(s, x) for m, x in methods(s).items()} for s in unseen}
     rows: dict[bool, Rows] = {False: {}, True: {}}
     exact: Rows = {}
     for sample in samples:
@@ -421,6 +423,12 @@ def main() -> int:
         "## Rendered: the demo and the performers, seen by MediaPipe",
         "",
         *table(rows[False], args.brief),
+        "",
+        "## Rendered performers on whom nothing was tuned",
+        "",
+        "They were filmed when all constants had been chosen (benchmarks/performers/fresh.py).",
+        "",
+        *table(new, args.brief),
         "",
         "## Simulated captures of the open benchmark's test subjects",
         "",

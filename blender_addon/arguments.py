@@ -9,6 +9,8 @@ from typing import Any
 
 OUTPUTS = (".blend", ".fbx", ".glb", ".bvh", ".usd", ".usdc", ".usda")
 """Files that a take can become."""
+FLAGS = ("no_foot_lock", "no_fingers", "mirror", "nla", "layer")
+"""Arguments without a value."""
 
 
 def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: bool = False) -> Any:
@@ -32,6 +34,7 @@ def add_retarget_arguments(parser: argparse.ArgumentParser, *, rig_required: boo
         "--limbs", default="fk", metavar="WAY", help="controls of a control rig to key: fk, ik, or arms=fk,legs=ik"
     )
     rig.add_argument("--no-foot-lock", action="store_true", help="let feet move as they were captured")
+    rig.add_argument("--no-fingers", action="store_true", help="no keys on finger bones")
     rig.add_argument("--stride", type=float, default=1.0, metavar="X", help="factor on the path over the floor")
     rig.add_argument("--mirror", action="store_true", help="exchange left and right")
     rig.add_argument("--step", type=int, default=1, metavar="N", help="a key every N frames")
@@ -50,7 +53,7 @@ def retarget_argv(args: argparse.Namespace) -> list[str]:
         value = getattr(args, name)
         if value is not None:
             words.append(f"--{name}={value}")
-    words += [f"--{n.replace('_', '-')}" for n in ("no_foot_lock", "mirror", "nla", "layer") if getattr(args, n)]
+    words += [f"--{n.replace('_', '-')}" for n in FLAGS if getattr(args, n)]
     return [*words, "--reduce", *map(str, args.reduce)] if args.reduce else words
 
 
@@ -59,10 +62,8 @@ def retarget_key(args: argparse.Namespace) -> dict[str, Any]:
 
     Raises OSError where one cannot be read. Libraries and textures that the rig links to are not looked at.
     """
-    options: dict[str, Any] = {
-        n: getattr(args, n)
-        for n in ("person", "root", "limbs", "stride", "step", "no_foot_lock", "mirror", "nla", "layer", "reduce")
-    }
+    names = ("person", "root", "limbs", "stride", "step", "reduce")
+    options: dict[str, Any] = {n: getattr(args, n) for n in (*names, *FLAGS)}
     if args.rig:
         path, name = split_rig(args.rig)
         options |= {"rig": _content(path), "object": name}
@@ -98,6 +99,7 @@ def retarget_options(args: argparse.Namespace) -> dict[str, Any]:
             root=args.root.replace("-", "_"),
             limbs=args.limbs,
             foot_lock=not args.no_foot_lock,
+            fingers=not args.no_fingers,
             stride=args.stride,
             mirror=args.mirror,
         ),

@@ -424,6 +424,21 @@ def solve_hands(
     )
 
 
+def finger_joints(hands: Hands, turns: NDArray[np.floating[Any]]) -> Array:
+    """(T, 2, 20, 3) solved joints of the fingers from the wrist, in the order of `hand_joints`, metres in scene axes;
+    NaN where fingers are not solved.
+
+    turns: (T, 2, 4) rotations of the hands' own bones.
+    """
+    count = len(hands.rotations)
+    bones = quat_to_matrix(hands.rotations).reshape(count, 2, 5, 3, 3, 3)
+    carriers = np.concatenate(
+        [np.broadcast_to(quat_to_matrix(turns)[:, :, None, None], bones[:, :, :, :1].shape), bones], 3
+    )
+    steps = carriers @ hands.offsets.astype(np.float64).reshape(2, 5, 4, 3, 1)
+    return np.cumsum(steps[..., 0], 3).reshape(count, 2, 20, 3)
+
+
 def has_hands(skeleton: Skeleton) -> bool:
     """Whether fingers can be put on a skeleton: it has both hands, and their knuckles."""
     bones, joints = [b.name for b in skeleton.bones], skeleton.joint_names

@@ -87,7 +87,7 @@ def capture(path: str, clip: str, take: str) -> dict[str, Any]:
         while True:
             for message in worker.poll():
                 if isinstance(message, messages.ENDINGS):
-                    assert worker.close(15)
+                    assert worker.close(60)
                     assert isinstance(message, messages.Done), message
                     return message
             time.sleep(0.05)

@@ -105,16 +105,20 @@ def lifter_sources() -> Path:
     return ADDON if (ADDON / "lifter").is_dir() else ADDON.parent
 
 
-def leftovers(folder: Path) -> Iterator[Path]:
-    """What setting up has left beside the folder when it was killed."""
+def leftovers(folder: Path, of: int | None = None) -> Iterator[Path]:
+    """What setting up, or the process of that number alone, has left beside the folder when it was killed."""
+    number = "*" if of is None else of
     with contextlib.suppress(OSError):
-        yield from folder.parent.glob(f".{folder.name}.new-*")
-        yield from folder.parent.glob(f".{folder.name}.old-*")
+        yield from folder.parent.glob(f".{folder.name}.new-{number}-*")
+        yield from folder.parent.glob(f".{folder.name}.old-{number}")
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Bring back the environment if its exchange was broken off, and remove the rest."""
-    for path in sorted(leftovers(folder)):
+def remove_leftovers(folder: Path, of: int | None = None) -> None:
+    """Bring back the environment if its exchange was broken off, and remove the rest.
+
+    of: the process that did it; the next one may be at work already.
+    """
+    for path in sorted(leftovers(folder, of)):
         if ".old-" in path.name and (path / RECORD).is_file() and not folder.exists():
             path.rename(folder)
         else:

@@ -58,7 +58,7 @@ def install(
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     _check_space(folder.parent, plan)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-"))
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-{os.getpid()}-"))
     try:
         source = _from_bundle(plan, work) if plan.bundle else _download(plan, work / "wheels", progress)
         _unpack_all(plan.wheels, source, work / "packages", progress)

@@ -32,7 +32,8 @@ class RetargetSettings:
     the object (the same), or nothing (in place). limbs: which controls of a control rig are keyed: "fk", "ik", or by
     limb, such as "arms=fk,legs=ik" (see controls.limb_ways).
     foot_lock: pin feet where the take says that they touch the ground.
-    stride: factor on the path over the floor. fingers: "natural" curls what the take does not know, "rest" leaves it.
+    stride: factor on the path over the floor.
+    fingers: turn finger bones, as the take has them, else as a relaxed hand's; without, they get no keys.
     mirror: exchange left and right. forearm_twist: share of the hand's twist that a forearm without twist bones takes.
     """
 
@@ -40,7 +41,7 @@ class RetargetSettings:
     limbs: str = "fk"
     foot_lock: bool = True
     stride: float = 1.0
-    fingers: Literal["natural", "rest"] = "natural"
+    fingers: bool = True
     mirror: bool = False
     forearm_twist: float = 0.5
 
@@ -108,11 +109,11 @@ def retarget(motion: Motion, rig: RigSpec, mapping: Mapping, settings: RetargetS
         head = (
             head - (_flat(head, body.up) - _flat(rotate(turns[pelvis], rig.heads[pelvis] - body.hips), body.up)) + still
         )
-    fingers = follow(motion, rig, mapping, body)
+    fingers = follow(motion, rig, mapping, body) if settings.fingers else {}
     turns |= {
         rig.index(b): q for slot, values in fingers.items() for b, q in zip(mapping.bones[slot], values, strict=True)
     }
-    fixed = curl(rig, mapping, fingers) if settings.fingers == "natural" else {}
+    fixed = curl(rig, mapping, fingers) if settings.fingers else {}
     rig = _resting(rig, fixed)
     pose, ridden = _carry(rig, mapping, body, settings, turns, pelvis, head)
     bones = [BoneKeys(rig.names[b], continuous(pose.rotation_keys(b))) for b in sorted(turns)]

@@ -230,6 +230,7 @@ def draw_retarget(layout: Any, context: Any) -> None:
     column.row().prop(settings, "legs", expand=True)
     column.prop(settings, "root")
     column.prop(settings, "foot_lock")
+    column.prop(settings, "fingers")
     row = layout.row()
     row.scale_y = 1.5
     row.operator("motionlift.retarget", icon="CON_ARMATURE")

@@ -46,7 +46,7 @@ class Worker:
         command: Sequence[str],
         environment: Mapping[str, str],
         log_folder: Path,
-        tidy: Callable[[], None] | None = None,
+        tidy: Callable[[int], None] | None = None,
     ) -> None:
         """Start the process, in a thread of its own; if that fails, `poll` says so once a job is there.
 
@@ -54,7 +54,7 @@ class Worker:
             command: program and arguments, such as [python, "-m", "lifter.worker"].
             environment: variables to set on top of this process's own.
             log_folder: where reports of crashes are kept; made when there is one.
-            tidy: called, in a thread, when the process has ended and before that is told.
+            tidy: called with the process's number, in a thread, when it has ended and before that is told.
         """
         self._tidy = tidy
         self._command, self._log_folder = tuple(command), log_folder
@@ -205,8 +205,8 @@ class Worker:
         return Failed(None, what, said[-1] if said else "", remedy, "\n".join(self._lines), file)
 
     def _finish(self, end: Failed) -> None:
-        if self._tidy:
-            self._tidy()
+        if self._tidy and self.pid:
+            self._tidy(self.pid)
         with self._lock:
             self._ended.set()
             self._end = end

@@ -191,20 +191,25 @@ def turn_back(world: NDArray[np.floating[Any]], matrix: Array) -> Array:
 
 @dataclass
 class _Followed:
-    """Somebody whose hands are followed: networks of the left and the right one, and where they were last."""
+    """Somebody whose hands are followed: networks of the left and the right one, and where they were last.
+
+    lost: what a network follows is not this hand; follows: whether it follows anything; None before its first picture.
+    """
 
     networks: tuple[Any, Any]
     time: float = -np.inf
     place: Array = field(default_factory=lambda: np.zeros((2, 2)))
     size: float = 1.0
     lost: list[bool] = field(default_factory=lambda: [True, True])
+    follows: list[bool | None] = field(default_factory=lambda: [None, None])
 
 
 class HandFinder:
     """MediaPipe's hand landmarker, in video mode, one for each hand that is followed.
 
     Following a hand costs little more than half of finding it anew in every frame, and loses none
-    (benchmarks/hands.md). Crops move with the hand, so that what is followed stands nearly still.
+    (benchmarks/hands.md): it is one run of the network of points. Threads do not help, as MediaPipe makes one call at a
+    time in a process. Crops move with the hand, so that what is followed stands nearly still.
     """
 
     def __init__(self, smallest: float = SMALLEST, progress: Progress | None = None) -> None:
@@ -293,14 +298,13 @@ class HandFinder:
         self, rgb: NDArray[np.uint8], person: _Followed, side: int, wrist: Wrist, hands: SeenHands
     ) -> float | None:
         """Look at one hand. Returns how many hand lengths its wrist lies off the body's; None where none is."""
-        network = person.networks[side]
         matrix = crop_matrix(wrist)
         # A picture with nothing in it ends the following of what was not the hand, or of the hand of somebody else.
-        if person.lost[side]:
-            self._look(network, np.zeros((CROP, CROP, 3), np.uint8), first=True)
+        if person.lost[side] and person.follows[side]:
+            self._look(person, side, np.zeros((CROP, CROP, 3), np.uint8))
             self._stamp += 1
         person.lost[side] = False
-        result = self._look(network, cut(rgb, matrix))
+        result = self._look(person, side, cut(rgb, matrix))
         if not result.hand_landmarks:
             return None
         points = np.array([(p.x, p.y) for p in result.hand_landmarks[0]], np.float64) * CROP
@@ -322,10 +326,13 @@ class HandFinder:
         hands.world[side] = turn_back(world, matrix)
         return off
 
-    def _look(self, network: Any, crop: NDArray[np.uint8], first: bool = False) -> Any:
+    def _look(self, person: _Followed, side: int, crop: NDArray[np.uint8]) -> Any:
         picture = self._image(image_format=self._format, data=np.ascontiguousarray(crop))
-        with quiet() if first else contextlib.nullcontext():
-            return network.detect_for_video(picture, self._stamp)
+        # A network's threads complain when they start, with its first picture.
+        with quiet() if person.follows[side] is None else contextlib.nullcontext():
+            result = person.networks[side].detect_for_video(picture, self._stamp)
+        person.follows[side] = bool(result.hand_landmarks)
+        return result
 
     def close(self) -> None:
         for person in self._people:

@@ -12,12 +12,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MotionliftError
+from ..hands import SIDES, SURE, finger_joints, has_hands
 from ..pictures import frames_at, jpeg, write_beside
 from ..skeleton import FEET
 from ..take import GAP, SEEN, Person, Take
@@ -29,6 +30,7 @@ SAMPLES = 4000
 PICTURES = 360
 PICTURE_HEIGHT = 400
 MISSING = -32768
+"""In 16 bits; in 8 it is -128."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -119,6 +121,32 @@ def _person(take: Take, person: Person, numbers: NDArray[np.int64]) -> dict[str,
         "stands": octets(np.where(shown, stands[at], 0)),
         "outliers": octets(np.where(shown, person.outlier.sum(-1)[at], 0)),
         "swapped": octets(np.where(shown, person.swapped[at], 0)),
+        "hands": _hands(take, person, at, shown),
+    }
+
+
+def _hands(take: Take, person: Person, at: NDArray[np.int64], shown: NDArray[np.bool_]) -> dict[str, Any] | None:
+    """Points of both hands in the picture, where they were seen; solved joints of the fingers, from the wrists, of
+    hands that were seen at all; and when that was. None where the take has no hands."""
+    hands = person.hands
+    if hands is None:
+        return None
+    score = hands.scores.mean(-1)
+    seen = (score >= SURE) & (person.state != GAP)[:, None]
+    image = np.where((seen[..., None] & (hands.scores > 0))[..., None], hands.keypoints, np.nan)
+    fingers = np.full((len(score), 2, 20, 3), np.nan)
+    if has_hands(take.skeleton):
+        bones = [b.name for b in take.skeleton.bones]
+        fingers = finger_joints(hands, person.rotations[:, [bones.index(f"{s}_hand") for s in SIDES]])
+        fingers[:, ~(hands.weight > 0).any(0)] = np.nan
+    fingers[person.state == GAP] = np.nan
+    inside = shown[:, None]
+    return {
+        "image": packed(np.where(inside[..., None, None], image[at], np.nan)),
+        # A finger is short: 8 bits are finer than a line is wide.
+        "fingers": packed(np.where(inside[..., None, None], fingers[at], np.nan), 8),
+        "score": octets(np.where(inside & seen[at], score[at], 0) * 100),
+        "weight": octets(np.where(inside, hands.weight[at], 0) * 100),
     }
 
 
@@ -167,13 +195,15 @@ def _pictures(
     return found, "" if found else "The footage has no frame of this take any more"
 
 
-def packed(values: NDArray[Any]) -> dict[str, Any]:
-    """Numbers as 16-bit integers of a common unit, in base64; -32768 where they are not finite."""
+def packed(values: NDArray[Any], bits: Literal[16, 8] = 16) -> dict[str, Any]:
+    """Numbers as integers of 16 or 8 bits and a common unit, in base64; the lowest where they are not finite."""
     finite = np.isfinite(values)
     most = float(np.abs(values[finite]).max()) if finite.any() else 0.0
-    unit = max(most / 32767, 1e-4)
-    whole = np.where(finite, np.round(np.where(finite, values, 0) / unit), MISSING).astype("<i2")
-    return {"unit": unit, "data": base64.b64encode(whole.tobytes()).decode()}
+    unit = max(most / (2 ** (bits - 1) - 1), 1e-4)
+    lowest = -(2 ** (bits - 1))
+    whole = np.where(finite, np.round(np.where(finite, values, 0) / unit), lowest)
+    whole = whole.astype(np.dtype("<i2") if bits == 16 else np.dtype("i1"))
+    return {"unit": unit, "bits": bits, "data": base64.b64encode(whole.tobytes()).decode()}
 
 
 def octets(values: NDArray[Any]) -> str:

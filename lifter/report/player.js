@@ -3,7 +3,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const MISSING = -32768, GAP = 0, FILLED = 2;
+const GAP = 0, FILLED = 2;
 const FEET = ["left heel", "left toe", "right heel", "right toe"];
 const PALETTE = ["#57b987", "#d98bd0", "#5fb3d9", "#d9b45f", "#b69cf0", "#e08a6c", "#7fc7b2", "#c9c96a"];
 const LEFT = "#ff9a3c", RIGHT = "#4c9dff";
@@ -18,14 +18,18 @@ function bytes(text) {
   return out;
 }
 function unpack(packed) {
-  const whole = new Int16Array(bytes(packed.data).buffer), out = new Float32Array(whole.length);
-  for (let i = 0; i < whole.length; i++) out[i] = whole[i] === MISSING ? NaN : whole[i] * packed.unit;
+  const kind = packed.bits === 8 ? Int8Array : Int16Array, missing = -(2 ** (packed.bits - 1));
+  const whole = new kind(bytes(packed.data).buffer), out = new Float32Array(whole.length);
+  for (let i = 0; i < whole.length; i++) out[i] = whole[i] === missing ? NaN : whole[i] * packed.unit;
   return out;
 }
 const people = data.people.map((p, i) => ({
   world: unpack(p.world), image: unpack(p.image), speed: unpack(p.speed), hand: unpack(p.hand),
   confidence: bytes(p.confidence), state: bytes(p.state), stands: bytes(p.stands),
   outliers: bytes(p.outliers), swapped: bytes(p.swapped),
+  hands: p.hands && {
+    image: unpack(p.hands.image), fingers: unpack(p.hands.fingers), score: bytes(p.hands.score), weight: bytes(p.hands.weight),
+  },
   color: PALETTE[i % PALETTE.length], shown: true,
 }));
 
@@ -41,6 +45,31 @@ const joint = (name) => NAMES.indexOf(name);
 const EARS = [joint("l_ear"), joint("r_ear")], NOSE = joint("nose");
 const TRUNK = ["l_shoulder", "r_shoulder", "r_hip", "l_hip"].map(joint);
 const HEELS_TOES = ["l_heel", "l_toe", "r_heel", "r_toe"].map(joint);
+
+// Hands: of both, five fingers of four points each, the thumb first. Where they are drawn, the body's knuckles are not.
+
+const SIDES = ["l_", "r_"], WRISTS = SIDES.map((side) => joint(side + "wrist"));
+const PALM = [[0, 4], [4, 8], [8, 12], [12, 16]];
+const knuckle = (name) => /_(thumb|index|little)$/.test(name);
+function handLines(wrist, at) {
+  // Pairs of points: at(0..19) are the fingers'.
+  const out = PALM.map(([a, b]) => [at(a), at(b)]);
+  for (let f = 0; f < 5; f++)
+    for (let k = 0; k < 4; k++) out.push([k ? at(4 * f + k - 1) : wrist, at(4 * f + k)]);
+  return out;
+}
+function handInPicture(person, sample, k) {
+  // Its 20 points behind the wrist's, or null where it was not seen.
+  if (!person.hands || !person.hands.score[2 * sample + k]) return null;
+  return (i) => [0, 1].map((axis) => person.hands.image[2 * (21 * (2 * sample + k) + i) + axis]);
+}
+function handInScene(person, sample, k) {
+  // Its 20 joints, or null where the take has no fingers.
+  const first = 60 * (2 * sample + k);
+  if (!person.hands || WRISTS[k] < 0 || !isFinite(person.hands.fingers[first])) return null;
+  const wrist = place(person, sample, WRISTS[k]);
+  return (i) => wrist.map((v, axis) => v + person.hands.fingers[first + 3 * i + axis]);
+}
 
 function mix(a, b, share) {
   const of = (c, i) => parseInt(c.slice(1 + 2 * i, 3 + 2 * i), 16);
@@ -143,14 +172,26 @@ function drawFootage() {
     const at = (j) => [left + scale * person.image[2 * (sample * J + j)], top + scale * person.image[2 * (sample * J + j) + 1]];
     const wide = Math.max(2, height / 170);
     pen.globalAlpha = person.state[sample] === FILLED ? 0.5 : 1;
+    const hands = SIDES.map((_, k) => handInPicture(person, sample, k));
+    const limbs = LIMBS.filter(([, b, side]) => !(knuckle(NAMES[b]) && hands[SIDES.indexOf(side)]));
     for (const [under, over] of [["rgba(0,0,0,.55)", 2.2], [null, 0]])
-      for (const [a, b, side] of LIMBS) {
+      for (const [a, b, side] of limbs) {
         pen.strokeStyle = under || color(person, side);
         pen.lineWidth = wide + over;
         line(pen, at(a), at(b));
       }
     pen.fillStyle = "#fff";
-    for (const [, b] of LIMBS) disc(pen, at(b), wide * 0.55);
+    for (const [, b] of limbs) disc(pen, at(b), wide * 0.55);
+    hands.forEach((hand, k) => {
+      if (!hand) return;
+      const on = (i) => hand(i).map((v, axis) => [left, top][axis] + scale * v);
+      const lines = handLines(on(0), (i) => on(i + 1)), thin = Math.max(1, wide * 0.35);
+      for (const [under, over] of [["rgba(0,0,0,.45)", 1.4], [null, 0]]) {
+        pen.strokeStyle = under || mix(color(person, SIDES[k]), "#ffffff", 0.25);
+        pen.lineWidth = thin + over;
+        for (const [a, b] of lines) line(pen, a, b);
+      }
+    });
     if (people.length > 1 && EARS[0] >= 0) {
       const [x, y] = at(joint("head_top") >= 0 ? joint("head_top") : EARS[0]);
       pen.font = "600 12px system-ui, sans-serif";
@@ -302,7 +343,10 @@ function thickness(name) {
 function bodyParts(parts, see, person, sample) {
   const faint = person.state[sample] === FILLED ? 0.45 : 1;
   const seen = NAMES.map((_, j) => see(place(person, sample, j)));
+  const hands = SIDES.map((_, k) => handInScene(person, sample, k));
+  hands.forEach((hand, k) => hand && handParts(parts, see, person, sample, k, hand, faint));
   for (const [a, b, side] of LIMBS) {
+    if (knuckle(NAMES[b]) && hands[SIDES.indexOf(side)]) continue;
     const [p, q] = [seen[a], seen[b]], depth = (p[2] + q[2]) / 2;
     parts.push({
       depth,
@@ -362,6 +406,27 @@ function bodyParts(parts, see, person, sample) {
       },
     });
   }
+}
+
+function handParts(parts, see, person, sample, k, hand, faint) {
+  // Relaxed fingers are no capture: they are faint.
+  const alpha = faint * (0.4 + 0.006 * person.hands.weight[2 * sample + k]), base = color(person, SIDES[k]);
+  const lines = handLines(place(person, sample, WRISTS[k]), hand).map(([a, b]) => [see(a), see(b)]);
+  for (const [p, q] of lines)
+    parts.push({
+      depth: (p[2] + q[2]) / 2,
+      draw(pen) {
+        const wide = Math.max(1.2, 0.014 * q[3]);
+        pen.globalAlpha = alpha;
+        pen.strokeStyle = mix(base, "#0b0d10", 0.55);
+        pen.lineWidth = wide + 1.2;
+        line(pen, p, q);
+        pen.strokeStyle = mix(base, "#ffffff", 0.12);
+        pen.lineWidth = wide;
+        line(pen, p, q);
+        pen.globalAlpha = 1;
+      },
+    });
 }
 
 // Timelines
@@ -470,6 +535,33 @@ lane("Confidence", "of the detector", "", (pen, width, height) => {
   pen.fillStyle = "rgba(230,168,64,.9)";
   spells((s) => p.state[s] === FILLED, (a, b) => pen.fillRect(X(a - 0.5, width), height - 3, Math.max(2, X(b, width) - X(a, width)), 3));
 }, (p, s) => (p.state[s] === 1 ? `${p.confidence[s]} %` : p.state[s] === FILLED ? "filled in" : "not seen"));
+function fingersSaid(hands, i) {
+  if (!hands.weight[i]) return "relaxed";
+  if (hands.weight[i] < 100) return "fading";
+  return hands.score[i] ? `${hands.score[i]} %` : "bridged";
+}
+if (people.some((p) => p.hands))
+  lane("Fingers", "seen, or relaxed", "", (pen, width, height) => {
+    const hands = people[chosen].hands, row = height / 2;
+    SIDES.forEach((side, k) => {
+      const foot = (k + 1) * row - 2, tall = row - 5;
+      pen.fillStyle = side === "l_" ? LEFT : RIGHT;
+      for (let s = 0; hands && s < data.count; s++) {
+        // Faint as far as the take follows the hand, strong up to the detector's confidence where it was seen.
+        const [from, wide] = [X(s - 0.5, width), width / data.count + 0.3], i = 2 * s + k;
+        pen.globalAlpha = 0.28;
+        pen.fillRect(from, foot - (tall * hands.weight[i]) / 100, wide, (tall * hands.weight[i]) / 100);
+        pen.globalAlpha = 0.7;
+        if (hands.weight[i]) pen.fillRect(from, foot - (tall * hands.score[i]) / 100, wide, (tall * hands.score[i]) / 100);
+      }
+      pen.globalAlpha = 1;
+      pen.fillStyle = "#ffffff";
+      pen.font = "10px system-ui, sans-serif";
+      [pen.shadowColor, pen.shadowBlur] = ["#000000", 4];
+      pen.fillText(k ? "right" : "left", 5, k * row + row / 2 + 4);
+      pen.shadowBlur = 0;
+    });
+  }, (p, s) => (p.hands ? `L ${fingersSaid(p.hands, 2 * s)}, R ${fingersSaid(p.hands, 2 * s + 1)}` : "not looked for"));
 lane("Contacts", "heels and toes", "tall", (pen, width, height) => {
   const p = people[chosen], row = height / 4;
   FEET.forEach((name, k) => {

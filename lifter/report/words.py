@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..hands import SURE
 from ..skeleton import keypoints_to_joints
 from ..smooth import runs
 from ..take import FILLED, GAP, SEEN, Person, Take
@@ -50,6 +51,15 @@ def facts(take: Take) -> list[list[str]]:
         seen = 100 * float((person.state != GAP).mean())
         who = "Person" if len(take.people) == 1 else f"Person {i + 1}"
         out.append([who, f"{person.times[0]:.1f} to {person.times[-1]:.1f} s, seen in {seen:.0f} %"])
+        if person.hands is not None:
+            found = (person.hands.scores.mean(-1) >= SURE) & (person.state != GAP)[:, None]
+            left, right = 100 * found.mean(0)
+            out.append(
+                [
+                    f"{who}'s hands" if len(take.people) > 1 else "Hands",
+                    f"left seen in {left:.0f} %, right in {right:.0f} %",
+                ]
+            )
     return out
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import lifter
 from benchmarks.performers.cast import ALEX, SHOTS, aimed
+from benchmarks.performers.fresh import FRESH
 from benchmarks.performers.motions import (
     GRAVITY,
     Choreography,
@@ -25,16 +26,17 @@ from benchmarks.performers.render import camera_matrices, finished, truth
 from lifter.skeleton import FEET, load_skeleton
 
 SKELETON = load_skeleton()
+ALL = {**SHOTS, **FRESH}
 FOOT_JOINTS = [SKELETON.joint(n) for n in FEET]
 
 
 @cache
 def motion(name: str) -> Motion:
-    shot = SHOTS[name]
+    shot = ALL[name]
     return perform(shot.choreography, shot.performer.proportions, shot.fps)
 
 
-@pytest.mark.parametrize("name", SHOTS)
+@pytest.mark.parametrize("name", ALL)
 def test_feet_in_contact_stand_still_on_the_floor(name: str) -> None:
     m = motion(name)
     feet = m.joints[:, FOOT_JOINTS]
@@ -45,7 +47,7 @@ def test_feet_in_contact_stand_still_on_the_floor(name: str) -> None:
     assert np.linalg.norm(np.diff(feet, axis=0), axis=-1)[still].max() < 1e-9
 
 
-@pytest.mark.parametrize("name", SHOTS)
+@pytest.mark.parametrize("name", ALL)
 def test_nothing_goes_below_the_floor(name: str) -> None:
     m = motion(name)
     feet = m.joints[:, FOOT_JOINTS, 2] - rest_joints(m.offsets)[FOOT_JOINTS, 2]
@@ -53,22 +55,22 @@ def test_nothing_goes_below_the_floor(name: str) -> None:
     assert m.joints[..., 2].min() > 0.01
 
 
-@pytest.mark.parametrize("name", SHOTS)
+@pytest.mark.parametrize("name", ALL)
 def test_bones_keep_their_length_and_nobody_moves_inhumanly(name: str) -> None:
     m = motion(name)
     for j, parent in enumerate(SKELETON.parents):
         if parent >= 0:
             lengths = np.linalg.norm(m.joints[:, j] - m.joints[:, parent], axis=-1)
             assert np.ptp(lengths) < 1e-9
-    rate = SHOTS[name].fps
+    rate = ALL[name].fps
     root = m.joints[:, 0]
     assert np.linalg.norm(np.diff(root, axis=0), axis=-1).max() * rate < 3.5
     assert np.linalg.norm(np.diff(m.joints, 2, axis=0), axis=-1).max() * rate**2 < 130
 
 
-@pytest.mark.parametrize("name", SHOTS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_person_is_in_the_picture(name: str) -> None:
-    t = truth(SHOTS[name], motion(name))
+    t = truth(ALL[name], motion(name))
     inside = ((t["keypoints"] >= 0) & (t["keypoints"] < t["image_size"])).all(-1)
     assert inside.mean() > 0.98
     assert t["joints_camera"][..., 2].min() > 0.8

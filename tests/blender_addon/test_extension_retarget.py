@@ -59,6 +59,16 @@ def test_rigify(taken: Any) -> None:
     assert {"torso", "thigh_fk.L", "hand_ik.R"} <= keyed(rig)
 
 
+def test_fingers_can_be_left_alone(taken: Any) -> None:
+    rig = add_armature(build("mixamo").rig)
+    settings = taken.motionlift.retarget
+    assert settings.fingers and bpy.ops.motionlift.retarget() == {"FINISHED"}
+    assert "mixamorig:LeftHandIndex1" in keyed(rig)
+    settings.fingers = False
+    assert bpy.ops.motionlift.retarget() == {"FINISHED"}
+    assert "mixamorig:LeftHand" in keyed(rig) and not any("HandIndex" in n for n in keyed(rig))
+
+
 def test_the_operators_own_properties_win_over_the_panel(taken: Any) -> None:
     rig = add_armature(build("mixamo").rig)
     taken.motionlift.retarget.step = 5
@@ -257,6 +267,12 @@ def test_headless_capture_and_retarget(scene: Any, worker: None, demo_clip: Path
         assert json.loads(str(arrays["header"]))["detector"]["every"] == 2
     assert main(["retarget", str(take), "--rig", str(tmp_path / "hero.blend"), "-o", str(out)]) == 0
     assert out.stat().st_size > 1000
+    for words, has in (([], True), (["--no-fingers"], False)):
+        saved = tmp_path / "out.blend"
+        assert main(["retarget", str(take), "--rig", str(tmp_path / "hero.blend"), "-o", str(saved), *words]) == 0
+        bpy.ops.wm.open_mainfile(filepath=str(saved))
+        names = keyed(next(o for o in bpy.data.objects if o.type == "ARMATURE"))
+        assert "mixamorig:LeftHand" in names and ("mixamorig:LeftHandIndex1" in names) == has
     assert main(["capture", str(tmp_path / "no.mp4"), "-o", str(take)]) == 2
     assert "no.mp4" in capsys.readouterr().err
     assert main(["retarget", str(take), "--rig", str(tmp_path / "no.blend"), "-o", str(out)]) == 2

@@ -26,7 +26,7 @@ def still(built: Built, **turned: Array) -> Retargeted:
     count = len(next(iter(turned.values())))
     turns = {b["name"]: np.tile([1.0, 0, 0, 0], (count, 1)) for b in body()["bones"]} | turned
     take = make_motion(joints, turns, np.tile(joints["pelvis"], (count, 1)))
-    settings = RetargetSettings(foot_lock=False, fingers="rest")
+    settings = RetargetSettings(foot_lock=False, fingers=False)
     return retarget(read_motion(take, take.people[0]), built.rig, Mapping(built.truth, {}, "file"), settings)
 
 

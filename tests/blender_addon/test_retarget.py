@@ -200,7 +200,7 @@ def test_round_trip(name: str, via: str) -> None:
     take = make_motion(joints, turns, root)
     if via == "joints":
         take = from_joints(take, joints)
-    settings = RetargetSettings(foot_lock=False, forearm_twist=0.0, fingers="rest")
+    settings = RetargetSettings(foot_lock=False, forearm_twist=0.0, fingers=False)
     report = put_on_rig(take, armature, settings=settings)
     assert report.mapping.found_by == f"preset {name}"
     frames = [int(f) + 1 for f in take.people[0].frames]

@@ -23,7 +23,9 @@ from lifter.take import save_take
 from tests.lifter.test_take import make_take
 
 from .armatures import build_armature, posed
+from .rigify import generate, open_generated
 from .rigs import Built, build, from_points
+from .test_put_on_rig import curves
 
 BENT = {"index": 10, "middle": 35, "ring": 60, "little": 80}
 """Degrees of each joint."""
@@ -101,6 +103,32 @@ def test_bends_of_the_take_are_those_of_the_rig(name: str, rest: float, tmp_path
         for finger, wanted in BENT.items():
             for got in bends(armature, built, side, finger):
                 assert got == pytest.approx(wanted, abs=3.0), (side, finger)
+
+
+@pytest.mark.parametrize("name", ["mixamo", "rigify"])
+def test_fingers_left_alone_get_no_keys(name: str, tmp_path: Path) -> None:
+    """They stay as they are posed, and nobody is told that they are not where the take has them."""
+    take = write(tmp_path / "a.take.npz")
+    if name == "rigify":
+        armature = open_generated(generate(tmp_path / "human.blend", "human"))
+        hand, finger = "hand_fk.L", [f"{f}.0{k}.L" for f in ("f_index", "f_pinky", "thumb") for k in (1, 2, 3)]
+    else:
+        built = build(name)
+        armature = build_armature(built.rig)
+        hand = built.truth["l_hand"][0]
+        finger = [b for f in ("index", "little", "thumb") for b in built.truth[f"l_{f}"]]
+    posed = (0.8, 0.6, 0.0, 0.0)
+    for bone in finger:
+        armature.pose.bones[bone].rotation_mode = "QUATERNION"
+        armature.pose.bones[bone].rotation_quaternion = posed
+    free = RetargetSettings(foot_lock=False)
+    report = put_on_rig(take, armature, settings=replace(free, fingers=False))
+    names = {c.data_path.split('"')[1] for c in curves(report.action)}
+    assert hand in names and not names & set(finger) and not report.warnings, report.warnings
+    for bone in finger:
+        assert tuple(armature.pose.bones[bone].rotation_quaternion) == pytest.approx(posed)
+    names = {c.data_path.split('"')[1] for c in curves(put_on_rig(take, armature, settings=free).action)}
+    assert {hand, *finger} <= names
 
 
 def test_a_hand_never_seen_is_the_rigs_own_relaxed_one(tmp_path: Path) -> None:

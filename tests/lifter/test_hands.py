@@ -10,7 +10,7 @@ import pytest
 
 from lifter import hands as h
 from lifter.errors import MotionliftError
-from lifter.rotation import quat_to_matrix
+from lifter.rotation import matrix_to_quat, quat_to_matrix
 from lifter.skeleton import Skeleton, load_skeleton
 from lifter.take import load_take, save_take
 
@@ -161,6 +161,21 @@ def test_finger_bones_turn_with_the_hand_and_bend_as_seen() -> None:
             at[joint["name"]] = at[joint["parent"]] + turn[joint["parent"]] @ step
         got = np.stack([at[j["name"]] for j in joints[20 * side : 20 * side + 20]], 1)
         np.testing.assert_allclose(got, wanted[:, 1:], atol=1e-4)
+
+
+def test_joints_of_fingers_are_those_of_the_shape_on_the_solved_hand(body: Skeleton) -> None:
+    held, angles = turns(6, seed=2), h.limited(anyhow(6, seed=2))
+    found = seen(h.hand_shape(angles))
+    rotations = np.tile(np.array([1.0, 0, 0, 0]), (6, len(body.bones), 1))
+    bones = [b.name for b in body.bones]
+    hands = [bones.index("l_hand"), bones.index("r_hand")]
+    rotations[:, hands] = matrix_to_quat(held)[:, None]
+    solved = h.solve_hands(unsolved(found), rotations, body.rest_offsets, body, FPS, 0.0)
+    got = h.finger_joints(solved, rotations[:, hands])
+    own = np.linalg.norm(body.rest_offsets[body.joint("l_index")]) / np.linalg.norm(h.KNUCKLES[1])
+    shape = h.hand_shape(solved.angles[:, 0])[:, 1:] * own
+    for side, mirror in enumerate(([1, 1, 1], [-1, 1, 1])):
+        np.testing.assert_allclose(got[:, side], (shape * mirror) @ held.swapaxes(-1, -2), atol=1e-5)
 
 
 def test_a_skeleton_without_hands_has_no_fingers() -> None:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lifter import hands as h
 from lifter.capture import lift_keypoints
 from lifter.cli import main
 from lifter.errors import MotionliftError
@@ -53,6 +54,21 @@ def two(take: Take) -> Take:
     return replace(take, people=(person, replace(person, joints_world=person.joints_world + aside)))
 
 
+def with_hands(take: Take) -> Take:
+    """The right hand is seen for a second, in its place, but for a gap; the left one never is."""
+    person, skeleton = take.people[0], take.skeleton
+    found = h.no_hands(60)
+    wrist = take.camera.project(person.joints_camera, person.frames)[:30, skeleton.joint("r_wrist")]
+    shape = h.hand_shape(h.AT_REST)[:, :2] * 300
+    found.xy[:30, 1], found.score[:30, 1], found.size[:] = wrist[:, None] + shape, 0.8, 50
+    lifted = np.full((60, 2, 5, 4), np.nan, np.float32)
+    lifted[:30, 1] = h.AT_REST * 2
+    hands = h.unsolved_hands(found, lifted, np.full_like(lifted, 0.1))
+    hands = h.solve_hands(hands, person.rotations, person.offsets, skeleton, take.fps, 0.4)
+    state = np.where(np.isin(np.arange(60), range(20, 24)), GAP, person.state).astype(np.uint8)
+    return replace(take, people=(replace(person, state=state, hands=hands),))
+
+
 def data_of(page: Path) -> dict[str, Any]:
     found = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
     assert found
@@ -72,6 +88,36 @@ def test_a_page_holds_everything_and_asks_for_nothing(take: Take, tmp_path: Path
     shown = take.people[0].state != GAP
     assert np.abs(world[shown] * data["people"][0]["world"]["unit"] - take.people[0].joints_world[shown]).max() < 1e-3
     assert list(tmp_path.iterdir()) == [tmp_path / "a.html"]
+
+
+def unpacked(told: dict[str, Any]) -> np.ndarray:
+    whole = np.frombuffer(base64.b64decode(told["data"]), "<i2" if told["bits"] == 16 else "i1").astype(float)
+    return np.where(whole == -(2 ** (told["bits"] - 1)), np.nan, whole * told["unit"])
+
+
+def test_hands_of_the_take_are_in_the_page(take: Take, tmp_path: Path) -> None:
+    write_report(take, tmp_path / "a.html", pictures=0)
+    assert data_of(tmp_path / "a.html")["people"][0]["hands"] is None
+    plain = (tmp_path / "a.html").stat().st_size
+    fingered = with_hands(take)
+    write_report(fingered, tmp_path / "a.html", pictures=0)
+    data, person = data_of(tmp_path / "a.html"), fingered.people[0]
+    told, hands, shown = data["people"][0]["hands"], person.hands, person.state != GAP
+    assert hands is not None and shown.sum() == 56
+    image = unpacked(told["image"]).reshape(60, 2, 21, 2)
+    seen = np.where(np.arange(60) < 30, shown, False)
+    np.testing.assert_allclose(image[seen, 1], hands.keypoints[seen, 1], atol=0.05)
+    assert np.isnan(image[~seen, 1]).all() and np.isnan(image[:, 0]).all()
+    fingers = unpacked(told["fingers"]).reshape(60, 2, 20, 3)
+    bones = [b.name for b in take.skeleton.bones]
+    solved = h.finger_joints(hands, person.rotations[:, [bones.index("l_hand"), bones.index("r_hand")]])
+    np.testing.assert_allclose(fingers[shown, 1], solved[shown, 1], atol=0.001)
+    assert np.isnan(fingers[:, 0]).all() and np.isnan(fingers[~shown]).all()
+    score, weight = (np.frombuffer(base64.b64decode(told[k]), np.uint8).reshape(60, 2) for k in ("score", "weight"))
+    assert (score[seen, 1] == 80).all() and not score[~seen].any() and not score[:, 0].any()
+    assert weight[10, 1] == 100 and 0 < weight[33, 1] < 100 and weight[50, 1] == 0 and not weight[:, 0].any()
+    assert ["Hands", f"left seen in 0 %, right in {100 * seen.mean():.0f} %"] in data["facts"]
+    assert (tmp_path / "a.html").stat().st_size - plain < 60 * 450, "bytes a frame"
 
 
 def test_fewer_pictures_and_none(take: Take, tmp_path: Path) -> None:
@@ -130,8 +176,9 @@ def test_packing() -> None:
     values = np.array([0.0, 1.5, -3.0, np.nan])
     told = packed(values)
     whole = np.frombuffer(base64.b64decode(told["data"]), "<i2")
-    assert whole[3] == MISSING and np.allclose(whole[:3] * told["unit"], values[:3], atol=1e-4)
+    assert whole[3] == MISSING and told["bits"] == 16 and np.allclose(whole[:3] * told["unit"], values[:3], atol=1e-4)
     assert packed(np.full(3, np.nan))["unit"] > 0
+    np.testing.assert_allclose(unpacked(packed(values, 8)), values, atol=3 / 127 / 2 + 1e-9)
 
 
 def test_a_long_take_is_thinned_out(take: Take) -> None:
@@ -188,7 +235,7 @@ def browse(page: Path, *more: str, at: str = "") -> tuple[str, str]:
         [BROWSER, *flags, profile, "--window-size=1400,1250", *more, f"file://{page}{at}"],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
     )
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
@@ -205,6 +252,36 @@ def test_a_browser_shows_it(take: Take, tmp_path: Path) -> None:
     assert picture is not None
     views = picture[120:500, :700], picture[120:500, 720:]
     assert all(len(np.unique(v.reshape(-1, 3), axis=0)) > 500 for v in views), "a view is empty"
+
+
+@in_browser
+def test_a_browser_shows_fingers(take: Take, tmp_path: Path) -> None:
+    """Beside the same page without: both views differ, by a hand and not by more."""
+    hands = with_hands(take)
+    plain = replace(hands, people=(replace(hands.people[0], hands=None),))
+    write_report(plain, tmp_path / "plain.html", pictures=0)
+    write_report(hands, tmp_path / "hands.html", pictures=0)
+    said = {t: browse(tmp_path / "hands.html", "--dump-dom", at=f"#t={t}") for t in ("0.5", "1.1", "1.9")}
+    assert all('data-ready="yes"' in document and console == "" for document, console in said.values())
+    for time, words in {
+        "0.5": "L relaxed, R 80 %",
+        "1.1": "L relaxed, R fading",
+        "1.9": "L relaxed, R relaxed",
+    }.items():
+        assert words in said[time][0]
+    document, _ = browse(tmp_path / "plain.html", "--dump-dom")
+    assert "<b>Fingers</b>" in said["0.5"][0] and "<b>Fingers</b>" not in document
+    shots: list[np.ndarray] = []
+    for page in ("plain", "hands"):
+        browse(tmp_path / f"{page}.html", f"--screenshot={tmp_path / page}.png", at="#t=0.5")
+        picture = cv2.imread(str(tmp_path / f"{page}.png"))
+        assert picture is not None
+        shots.append(picture[120:600].astype(int))
+    # Fewer are new where the body's knuckles, which fingers replace, are left out and no finger is drawn.
+    drawn = (shots[1] - shots[0]).max(-1) > 40
+    for view in (drawn[:, :690], drawn[:, 710:]):
+        rows, columns = np.nonzero(view)
+        assert 200 < len(rows) < 4000 and np.ptp(rows) < 150 and np.ptp(columns) < 150, "no hand was drawn"
 
 
 @in_browser

@@ -55,7 +55,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def run(code: str, *arguments: object) -> list[int]:
     """The last two numbers that a process of its own prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True, timeout=300
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True, timeout=900
     )
     return [int(x) for x in done.stdout.split()[-2:]]
 

@@ -163,7 +163,7 @@ def test_a_killed_preparation_is_taken_up_by_the_same_command(tmp_path: Path) ->
     )
     out = tmp_path / "out"
     with subprocess.Popen([sys.executable, "-c", code, str(corpus), str(out)], stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while len(list(out.glob("parts/*.json"))) < 3 and time.monotonic() < until and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)

@@ -98,8 +98,11 @@ def put_on_rig(
         # The generated bones share a hand's twist out over the forearm themselves.
         result = retarget(motion, rig, chosen, replace(settings, forearm_twist=0.0))
         wanted = wanted_matrices(result)
-        solved = solve_controls(armature, plan, wanted, ways, {b.bone for b in result.bones})
-        warnings += scaled or _told_misses(rig, solved.off, result.body.height)
+        moving = {b.bone for b in result.bones}
+        solved = solve_controls(armature, plan, wanted, ways, moving)
+        # Bones that get no keys stay as the user posed them.
+        off = np.where([n in moving for n in rig.names], solved.off, 0.0)
+        warnings += scaled or _told_misses(rig, off, result.body.height)
         channels = control_channels(solved.keys)
         set_switches(armature, solved.keys)
     if result.object is not None:

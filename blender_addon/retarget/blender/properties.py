@@ -36,6 +36,11 @@ class RetargetProperties:
     foot_lock: BoolProperty(
         name="Foot Lock", default=True, description="Keep standing feet where they are, in the character's proportions"
     )
+    fingers: BoolProperty(
+        name="Fingers",
+        default=True,
+        description="Move fingers as the take has them, else as a relaxed hand's; without, they get no keys",
+    )
     stride: FloatProperty(
         name="Stride", default=1.0, min=0.0, soft_max=2.0, description="Factor on the path over the floor"
     )
@@ -66,6 +71,7 @@ def retarget_settings(properties: Any) -> RetargetSettings:
         root=properties.root,
         limbs=f"arms={properties.arms},legs={properties.legs}",
         foot_lock=properties.foot_lock,
+        fingers=properties.fingers,
         stride=properties.stride,
         mirror=properties.mirror,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +132,40 @@ def test_small_and_hidden_hands_are_not_looked_at(finder: HandFinder, monkeypatc
     assert looked == [] and found.size.tolist() == [SMALLEST - 1, 60] and (found.score == 0).all()
     finder.find(rgb, 0.1, [[None, make_wrist((50, 50), 60)]])
     assert looked == [1]
+
+
+class Told:
+    """In place of MediaPipe's network: finds a hand in a corner of what is not black; remembers the pictures."""
+
+    def __init__(self, finds: bool) -> None:
+        self.finds = finds
+        self.black: list[bool] = []
+        self.stamps: list[int] = []
+
+    def detect_for_video(self, picture: Any, stamp: int) -> Any:
+        black = not picture.numpy_view().any()
+        self.black.append(black)
+        self.stamps.append(stamp)
+        if black or not self.finds:
+            return SimpleNamespace(hand_landmarks=[])
+        corner = SimpleNamespace(x=0.0, y=0.0, z=0.0)
+        return SimpleNamespace(hand_landmarks=[[corner] * 21], hand_world_landmarks=[[corner] * 21])
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("finds", [True, False])
+def test_a_black_picture_is_shown_only_to_a_network_that_follows_what_is_not_the_hand(
+    finder: HandFinder, monkeypatch: pytest.MonkeyPatch, finds: bool
+) -> None:
+    network = Told(finds)
+    monkeypatch.setattr(finder, "_start", lambda: network)
+    rgb, hand = np.full((100, 100, 3), 200, np.uint8), make_wrist((50, 50), 60)
+    for k, wrist in enumerate([hand, hand, None, hand]):
+        finder.find(rgb, k / 30, [[wrist, make_wrist((50, 50), 60, score=0.1)]])
+    assert network.black == ([False, True, False, True, False] if finds else [False] * 3)
+    assert network.stamps == sorted(set(network.stamps))
 
 
 def test_one_hand_found_from_two_wrists_belongs_to_the_one_it_fits() -> None:
