@@ -234,7 +234,11 @@ def _lacks_index(path: Path) -> bool:
 
 
 def _open_video(path: Path) -> cv2.VideoCapture:
-    video = cv2.VideoCapture(str(path))
+    # FFmpeg would take every core; the detector, which decoding runs beside, needs one.
+    threads = [cv2.CAP_PROP_N_THREADS, min(16, max(1, (os.cpu_count() or 2) - 1))]
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, threads)
+    if not video.isOpened():
+        video = cv2.VideoCapture(str(path))
     # Some builds of OpenCV leave the rotation flag of phones alone unless asked.
     video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return video
