@@ -69,12 +69,15 @@ def bare(clip: Path) -> dict[str, Any]:
 def script(clip: Path) -> dict[str, Any]:
     """Seconds from opening the clip to the last detection, as anybody would write it."""
     begun, used = time.perf_counter(), time.process_time()
-    from lifter.detect import load_detector
-    from lifter.footage import open_footage, read_frames
+    import cv2
 
-    detector, count = load_detector(), 0
-    for frame in read_frames(open_footage(clip)):
-        detector.detect([frame])
+    from lifter.detect import load_detector
+    from lifter.footage import Frame
+
+    detector, video, count = load_detector(), cv2.VideoCapture(str(clip)), 0
+    fps = video.get(cv2.CAP_PROP_FPS)
+    while (read := video.read())[0]:
+        detector.detect([Frame(count, count / fps, cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))])
         count += 1
     detector.close()
     return {"seconds": time.perf_counter() - begun, "processor": time.process_time() - used, "frames": count}
