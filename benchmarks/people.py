@@ -51,8 +51,7 @@ SCENES = 6
 """For each number of people."""
 
 FIRST = 100
-"""The tracker's constants were chosen on the scenes of seeds 0 to 5; the table of lifter/joining.py was fitted on seeds
-1000 to 1011, and its rounds chosen on 2000 to 2011."""
+"""The tracker's constants were chosen on the scenes of seeds 0 to 5."""
 CAST = (
     *("Female1_B03_Walk", "Female1_B07_WalkBackwardsTurnForwards", "Female1_B11_WalkTurnLeft135"),
     *("Female1_B14_WalkTurnRight135", "Female1_B17_WalkToHopToWalk1", "Male1_B13_WalkTurnRight45"),
@@ -333,7 +332,7 @@ def _filled(track: Track) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def tracker_of(commit: str) -> Tracker:
-    """`track_people` as it was at a commit, to compare with; of those since pieces.py, what is in track.py only."""
+    """`track_people` as it was at a commit, to compare with."""
     text = subprocess.run(["git", "show", f"{commit}:lifter/track.py"], capture_output=True, text=True, check=True)
     with tempfile.NamedTemporaryFile("w", suffix=".py", delete=False) as file:
         file.write(text.stdout.replace("from .", "from lifter."))
@@ -375,8 +374,9 @@ def measure(scenes: list[tuple[int, Scene]], tracker: Tracker) -> tuple[list[tup
 
 
 def main() -> None:
+    shared = Path(os.environ.get("MOTIONLIFT_SHARED", Path(__file__).parents[2] / "shared"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--corpus", type=Path, default=default_corpus(), help="the motion capture archives")
+    parser.add_argument("--corpus", type=Path, default=shared / "data" / "mocap", help="the motion capture archives")
     parser.add_argument("--scenes", type=int, default=SCENES, help="for each number of people")
     parser.add_argument("--first", type=int, default=FIRST, metavar="SEED", help="of the scenes")
     parser.add_argument("--before", default="ae0318e", metavar="COMMIT", help="whose tracker to compare with")
@@ -384,7 +384,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    cast = cached_cast(args.corpus, args.cache)
+    cast = _cached(args.corpus, args.cache)
     seeds = range(args.first, args.first + args.scenes)
     scenes = [(n, make_scene(cast, n, seed)) for n in range(2, 9) for seed in seeds]
     after, seconds = measure(scenes, track_people)
@@ -396,14 +396,7 @@ def main() -> None:
     sys.stdout.write(text)
 
 
-def default_corpus() -> Path:
-    """Where motion capture is looked for."""
-    shared = Path(os.environ.get("MOTIONLIFT_SHARED", Path(__file__).parents[2] / "shared"))
-    return shared / "data" / "mocap"
-
-
-def cached_cast(corpus: Path, cache: Path | None) -> list[Array]:
-    """The cast's motion, kept in a file between runs."""
+def _cached(corpus: Path, cache: Path | None) -> list[Array]:
     if cache and cache.exists():
         with np.load(cache, allow_pickle=False) as data:
             return [data[k] for k in data.files]

@@ -1,13 +1,13 @@
 """Detections, frame by frame, to one track a person on an even time base, with left and right put right.
 
-People are followed in two steps: pieces that are beyond doubt, from frame to frame (pieces.py); then pieces are joined
-over gaps and crossings, all at once (joining.py). docs/people.md says how well.
+People are followed in two steps: pieces that are beyond doubt, from frame to frame; then pieces are joined over gaps
+and crossings, all at once. docs/people.md says how well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,44 @@ from numpy.typing import NDArray
 from .detect import Detection
 from .errors import MotionliftError
 from .hands import SeenHands, no_hands, stack_hands
-from .joining import join
-from .pieces import Piece, follow
 from .skeleton import layout_keypoints, mirror_name
 from .smooth import runs
 
 Array = NDArray[np.float64]
 
-
+LOST_SECONDS = 2.0
+"""A person unseen for longer who then appears is somebody new."""
 SHORT_GAP_SECONDS = 0.4
 """Gaps up to this long are filled; longer ones are marked and left empty."""
 ISLAND_SECONDS = 0.25
 """Fewer frames than this before the first gap or after the last are left out."""
 SHORTEST_SECONDS = 0.5
 """A track shorter than this is taken for a false detection, unless it is most of the clip."""
+SHAPE_JUMP, SHAPE_SPEED = 0.09, 0.4
+"""A body whose keypoints moved against each other by more than this share of its size, and as much a second, is
+somebody else or made up. Measured: at most 0.08 from frame to frame in a vault, 0.15 to 0.4 where made up."""
 FLICKER = 0.03
 """A body whose shape changes by this much in most frames is made up. Measured: at most 0.02 for people, 0.035 to
 0.17 for a table that is taken for one."""
+STEP_SECONDS = 0.12
+"""So long a piece of a track may be unseen; what lies farther apart is joined in the end, all pieces at once."""
+SAME = 0.04
+"""Two detections in one frame that differ by less, in diagonals, are one body found twice."""
+SHADOW_SECONDS = 0.7
+"""Somebody unseen for up to this long may still be taken for whoever is found where they were heading."""
+NEAR = 0.1
+"""A body farther than this, in its diagonal, from where it was heading is not the same in the next frame."""
+DOUBT = 0.06
+"""Where somebody else fits a detection as well, but for this much of a diagonal, a piece ends: joining sees more."""
+MOTION_SECONDS = 0.4
+"""Velocity is taken over this long."""
+GAP_COST = 4.0
+"""What a second of a gap costs."""
+TURN = 0.7
+"""Diagonals a second by which somebody's velocity commonly changes, unseen."""
+ROUNDS = ((0.12, 1.0), (0.3, 2.0), (0.6, 3.0), (1.0, 5.0), (LOST_SECONDS, 7.0))
+"""Pieces are joined over short gaps first, as longer pieces show better where somebody is heading: seconds of a gap,
+and what a piece's end without a successor costs, a square of standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,14 @@ class Track:
         return Track(self.frames[keep], self.xy[keep], self.score[keep], self.seen[keep], self.swapped[keep], hands)
 
 
+@dataclass
+class _Piece:
+    """Detections of one person, one after another."""
+
+    times: list[float] = field(default_factory=list[float])
+    detections: list[Detection] = field(default_factory=list[Detection])
+
+
 class Tracking:
     """Follows people through a clip, fed frame by frame, so that it can be done beside detection.
 
@@ -71,8 +100,8 @@ class Tracking:
     def __init__(self, layout: str, fps: float) -> None:
         self._layout, self._fps = layout, fps
         self._mirror = mirrored_keypoints(layout)
-        self._pieces: list[Piece] = []
-        self._alive: list[Piece] = []
+        self._pieces: list[_Piece] = []
+        self._alive: list[_Piece] = []
         # Frames in which somebody else has numbered everybody: only one without a number shows that all are to be
         # followed, from the first on.
         self._numbered: list[tuple[float, Sequence[Detection]]] | None = []
@@ -87,7 +116,7 @@ class Tracking:
         else:
             waiting = [(time, found)]
         for now, people in waiting:
-            begun, self._alive = follow(self._alive, now, people, self._mirror)
+            begun, self._alive = _followed(self._alive, now, people, self._mirror)
             self._pieces += begun
 
     def tracks(self) -> list[Track]:
@@ -96,7 +125,8 @@ class Tracking:
             people = _told_apart(self._numbered)
         else:
             people = self._pieces
-            people = join(people, self._mirror)
+            for gap, limit in ROUNDS:
+                people = _joined(people, self._mirror, gap, limit)
         return _people_tracks(people, self._layout, self._fps)
 
 
@@ -154,7 +184,7 @@ def _restlessness(track: Track) -> float:
     return float(np.median(changes)) if changes else 0.0
 
 
-def _people_tracks(people: list[Piece], layout: str, fps: float) -> list[Track]:
+def _people_tracks(people: list[_Piece], layout: str, fps: float) -> list[Track]:
     """Tracks on the even time base, without what is made up, left and right put right."""
     longest = max((len(p.times) for p in people), default=0)
     shortest = min(SHORTEST_SECONDS * fps, 0.5 * longest)
@@ -165,15 +195,203 @@ def _people_tracks(people: list[Piece], layout: str, fps: float) -> list[Track]:
     return [_repaired(t, layout) for t in tracks]
 
 
-def _told_apart(frames: Sequence[tuple[float, Sequence[Detection]]]) -> list[Piece]:
+def _told_apart(frames: Sequence[tuple[float, Sequence[Detection]]]) -> list[_Piece]:
     """People by the numbers that somebody else has given them."""
-    people: dict[int | None, Piece] = {}
+    people: dict[int | None, _Piece] = {}
     for now, found in frames:
         for detection in found:
-            person = people.setdefault(detection.who, Piece())
+            person = people.setdefault(detection.who, _Piece())
             person.times.append(now)
             person.detections.append(detection)
     return list(people.values())
+
+
+def _followed(
+    alive: list[_Piece], now: float, everything: Sequence[Detection], mirror: NDArray[np.intp]
+) -> tuple[list[_Piece], list[_Piece]]:
+    """Pieces of tracks that are beyond doubt, one frame on, all people at once.
+
+    A body is expected where it was heading. A piece ends where its shape jumps (a detector that sees a head and an arm
+    enter the picture makes up a whole small person, and another one in every frame; exchanged sides are no jump), and
+    where two fit one another's detections: who is who is then decided by what comes after.
+
+    Returns the pieces that begin in this frame, and all that may go on after it.
+    """
+    from scipy.optimize import linear_sum_assignment  # takes a second to load: beside detection, where there is one
+
+    found = _without_doubles(everything, mirror)
+    alive = [p for p in alive if now - p.times[-1] <= SHADOW_SECONDS]
+    gone: set[int] = set()
+    taken: set[int] = set()
+    if alive and found:
+        cost = _step_costs(alive, found, now, mirror)
+        # Those unseen for a moment may come back any time: they raise doubts, but are joined only in the end.
+        recent: Array = np.array([now - p.times[-1] <= STEP_SECONDS for p in alive])
+        steps = np.where(recent[:, None], cost, np.inf)
+        rows, columns = linear_sum_assignment(np.minimum(steps, 10 * NEAR))
+        pairs: list[tuple[int, int]] = np.stack([rows, columns], -1).tolist()
+        for r, c in pairs:
+            if steps[r, c] < NEAR and not _in_doubt(cost, r, c):
+                alive[r].times.append(now)
+                alive[r].detections.append(found[c])
+                taken.add(c)
+        # Whoever begins anew where somebody is expected takes that one's place.
+        for c in sorted(set(range(len(found))) - taken):
+            free = [r for r in range(len(alive)) if alive[r].times[-1] < now and r not in gone]
+            if free:
+                best = free[int(np.argmin(cost[free, c]))]
+                gone |= {best} if cost[best, c] < NEAR else set()
+    begun = [_Piece([now], [d]) for i, d in enumerate(found) if i not in taken]
+    return begun, [p for r, p in enumerate(alive) if r not in gone] + begun
+
+
+def _without_doubles(found: Sequence[Detection], mirror: NDArray[np.intp]) -> list[Detection]:
+    """Detections of a frame, of two upon the same body the surer one."""
+    if len(found) < 2:
+        return list(found)
+    order = sorted(range(len(found)), key=lambda i: -float(found[i].score.sum()))
+    xy = np.stack([found[i].xy for i in order]).astype(np.float64)
+    moved, shape, size, common = _compared(xy, xy, mirror)
+    same = (common >= 3) & (np.linalg.norm(moved, axis=-1) + shape < SAME * size)
+    kept: list[int] = []
+    for i in range(len(order)):
+        if not same[i, kept].any():
+            kept.append(i)
+    return [found[order[i]] for i in kept]
+
+
+def _in_doubt(cost: Array, row: int, column: int) -> bool:
+    """Whether somebody else fits a detection nearly as well."""
+    own = cost[row, column]
+    others = np.delete(cost[:, column], row)
+    return bool((others < min(own + DOUBT, NEAR)).any())
+
+
+def _step_costs(alive: list[_Piece], found: Sequence[Detection], now: float, mirror: NDArray[np.intp]) -> Array:
+    """(P, D) how far each detection is from where each piece was heading, in diagonals of the body; inf where the shape
+    jumped."""
+    before = np.stack([p.detections[-1].xy for p in alive]).astype(np.float64)
+    away: Array = np.array([now - p.times[-1] for p in alive])
+    ahead = np.stack([_velocity(p, end=True) for p in alive]) * away[:, None]
+    here = np.stack([d.xy for d in found]).astype(np.float64)
+    moved, shape, size, common = _compared(before, here, mirror)
+    off: Array = np.linalg.norm(moved - ahead[:, None], axis=-1) / size
+    jumped = ~(shape / size < SHAPE_JUMP + SHAPE_SPEED * away[:, None])
+    return np.where((common < 3) | jumped, np.inf, off + shape / size)
+
+
+def _compared(a: Array, b: Array, mirror: NDArray[np.intp]) -> tuple[Array, Array, Array, NDArray[np.intp]]:
+    """Bodies a (P, K, 2) against bodies b (D, K, 2), by the keypoints that both have.
+
+    Returns (P, D, 2) how far the whole body moved, (P, D) the median of what keypoints moved beyond that, exchanged
+    sides forgiven, (P, D) the smaller of the diagonals, and (P, D) how many keypoints both have.
+    """
+    difference = b[None] - a[:, None]
+    both = np.isfinite(difference).all(-1)
+    common = both.sum(-1)
+    moved = _median(np.where(both[..., None], difference, np.nan), axis=2)
+    own: Array = np.linalg.norm(difference - moved[:, :, None], axis=-1)
+    other: Array = np.linalg.norm(b[None][:, :, mirror] - a[:, None] - moved[:, :, None], axis=-1)
+    shape = _median(np.where(both, np.fmin(own, other), np.nan), axis=2)
+    # Diagonals of the same keypoints: half a body is no smaller body.
+    masks = both[..., None]
+    pairs = np.broadcast_arrays(a[:, None], b[None])
+    diagonals = [np.where(masks, x, -np.inf).max(2) - np.where(masks, x, np.inf).min(2) for x in pairs]
+    lengths = [np.linalg.norm(np.where(np.isfinite(d), d, 0), axis=-1) for d in diagonals]
+    size: Array = np.maximum(np.minimum(*lengths), 1.0)
+    return np.nan_to_num(moved), np.nan_to_num(shape, nan=np.inf), size, common
+
+
+def _median(x: Array, axis: int) -> Array:
+    """As np.nanmedian without its warnings and its slowness: of an even number the lower one."""
+    ordered = np.sort(x, axis=axis)  # NaN last
+    middle = np.maximum((np.isfinite(x).sum(axis) - 1) // 2, 0)
+    return np.take_along_axis(ordered, np.expand_dims(middle, axis), axis).squeeze(axis)
+
+
+def _velocity(piece: _Piece, end: bool) -> Array:
+    """(2,) pixels a second at a piece's end or beginning, of shorter pieces less, for it is noise."""
+    times, count = piece.times, len(piece.times)
+    if count < 2:
+        return np.zeros(2)
+    here = count - 1 if end else 0
+    there = here
+    while 0 <= there + (-1 if end else 1) < count and abs(times[there] - times[here]) < MOTION_SECONDS:
+        there += -1 if end else 1
+    first, last = (there, here) if end else (here, there)
+    difference = piece.detections[last].xy.astype(np.float64) - piece.detections[first].xy
+    both = np.isfinite(difference).all(-1)
+    if both.sum() < 3:
+        return np.zeros(2)
+    seconds = times[last] - times[first]
+    return np.median(difference[both], axis=0) / seconds * min(1.0, seconds / (0.5 * MOTION_SECONDS))
+
+
+def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limit: float) -> list[_Piece]:
+    """Pieces to people: every piece is followed by one other or by none, so that all links together cost least.
+
+    A link costs the squares of how far the body is from where it was heading before the gap and came from after it, of
+    how much its shape changed and of how much its size did, each by what is usual over such a gap.
+    """
+    from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
+
+    count = len(pieces)
+    if count < 2:
+        return pieces
+    first: Array = np.array([p.times[0] for p in pieces])
+    last: Array = np.array([p.times[-1] for p in pieces])
+    order = np.argsort(first)
+    cost = np.full((count, count), np.inf)
+    out_speed = np.stack([_velocity(p, end=True) for p in pieces])
+    in_speed = np.stack([_velocity(p, end=False) for p in pieces])
+    sizes: Array = np.array([_typical_size(p) for p in pieces])
+    for i in range(count):
+        gap = first - last[i]
+        near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
+        if not len(near):
+            continue
+        before = pieces[i].detections[-1].xy.astype(np.float64)[None]
+        after = np.stack([pieces[j].detections[0].xy for j in near]).astype(np.float64)
+        moved, shape, _, common = (x[0] for x in _compared(before, after, mirror))
+        away, size = gap[near], np.sqrt(sizes[i] * sizes[near])
+        lengths = [min(len(pieces[j].times), 8) for j in near]
+        weight: Array = np.stack([np.full(len(near), min(len(pieces[i].times), 8)), lengths])
+        known = weight - 1 + 1e-3  # a single detection has no velocity
+        speed = (known[0][:, None] * out_speed[i] + known[1][:, None] * in_speed[near]) / known.sum(0)[:, None]
+        off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size
+        total = (off / (0.06 + 0.35 * away)) ** 2 + (shape / size / (0.06 + 0.15 * np.minimum(away, 1.0))) ** 2
+        total += (np.log(sizes[near] / sizes[i]) / 0.3) ** 2 + GAP_COST * away
+        turned = np.linalg.norm(in_speed[near] - out_speed[i], axis=-1) / size / (TURN + 0.5 * away)
+        total += turned**2 * ((weight.min(0) - 1) / 7)
+        # A few frames of something made up fit many a gap.
+        few = (weight.min(0) < 4) & (away > 0.5)
+        cost[i, near] = np.where((common >= 3) & ~few, total, np.inf)
+    whole = np.full((count, 2 * count), 1e6)
+    whole[:, :count] = np.minimum(cost, 1e6)
+    whole[np.arange(count), count + np.arange(count)] = limit
+    rows, columns = linear_sum_assignment(whole)
+    following = {int(r): int(c) for r, c in zip(rows, columns, strict=True) if c < count and whole[r, c] < limit}
+    begins = set(range(count)) - set(following.values())
+    people: list[_Piece] = []
+    for start in (int(i) for i in order if int(i) in begins):
+        person, at = _Piece(), start
+        while True:
+            person.times += pieces[at].times
+            person.detections += pieces[at].detections
+            if at not in following:
+                break
+            at = following[at]
+        people.append(person)
+    return people
+
+
+def _typical_size(piece: _Piece) -> float:
+    """The diagonal of the body in pixels, mean of the larger half of its frames: a body half hidden seems small."""
+    xy = np.stack([d.xy for d in piece.detections[:: max(1, len(piece.detections) // 30)]])
+    finite = np.isfinite(xy)
+    extent = np.where(finite, xy, -np.inf).max(1) - np.where(finite, xy, np.inf).min(1)
+    lengths: Array = np.sort(np.linalg.norm(np.where(np.isfinite(extent), extent, 0), axis=-1))
+    return max(float(lengths[len(lengths) // 2 :].mean()), 1.0)
 
 
 def _shape_change(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
@@ -183,7 +401,7 @@ def _shape_change(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) ->
     return float(np.median(apart))
 
 
-def _even(person: Piece, fps: float) -> Track:
+def _even(person: _Piece, fps: float) -> Track:
     """Resample onto frames at n / fps: the detection of that very time, or linear between its neighbours."""
     times: Array = np.array(person.times, np.float64)
     xy = np.stack([d.xy for d in person.detections]).astype(np.float64)
@@ -215,7 +433,7 @@ def _even(person: Piece, fps: float) -> Track:
 
 
 def _even_hands(
-    person: Piece, before: NDArray[np.intp], after: NDArray[np.intp], share: Array, seen: NDArray[np.bool_]
+    person: _Piece, before: NDArray[np.intp], after: NDArray[np.intp], share: Array, seen: NDArray[np.bool_]
 ) -> SeenHands | None:
     """Hands of each frame, between those of the two detections around it, or as in the one that has them."""
     if all(d.hands is None for d in person.detections):

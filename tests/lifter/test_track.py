@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +153,16 @@ def test_two_who_vanish_together_go_on_the_way_they_went() -> None:
     assert all(
         np.sign(np.nanmean(t.xy[-1, :, 0] - t.xy[0, :, 0])) == (1 if t.xy[0, 0, 0] < 600 else -1) for t in tracks
     )
+
+
+def test_who_jumps_stays_one_person() -> None:
+    """What MediaPipe saw of the benchmark's performer who jumps twice, in the air for 0.4 s each, arms thrown up."""
+    with np.load(Path(__file__).parent / "data" / "jump_seen.npz", allow_pickle=False) as z:
+        seen = [
+            [Detection(x, s)] for x, s in zip(z["xy"].astype(np.float32), z["score"].astype(np.float32), strict=True)
+        ]
+        (track,) = track_people(z["times"].tolist(), seen, "mediapipe33", 30.0)
+    assert len(track.frames) == len(seen) and track.seen.all()
 
 
 def test_numbers_that_somebody_else_gave_are_kept() -> None:
