@@ -82,13 +82,8 @@ def all_clips(performers: Path, shared: Path | None = None) -> list[Clip]:
 
     Raises FileNotFoundError if the folder lacks a performer.
     """
-    missing = [n for n in SHOTS if n != "demo" and not (performers / f"{n}_truth.npz").exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"{performers} lacks {', '.join(missing)}: python -m benchmarks.performers.render -o {performers}"
-        )
     out = [rendered(Path(lifter.__file__).parent / "demo", "demo")]
-    out += [rendered(performers, n) for n in SHOTS if n != "demo"]
+    out += _performers(performers, [n for n in SHOTS if n != "demo"])
     return out + pose2sim(shared or Path(os.environ.get("MOTIONLIFT_SHARED", ROOT.parent / "shared")))
 
 
@@ -97,12 +92,16 @@ def fresh_clips(performers: Path) -> list[Clip]:
 
     Raises FileNotFoundError if the folder lacks one.
     """
-    missing = [n for n in FRESH if not (performers / f"{n}_truth.npz").exists()]
+    return _performers(performers, list(FRESH))
+
+
+def _performers(folder: Path, names: list[str]) -> list[Clip]:
+    missing = [n for n in names if not (folder / f"{n}_truth.npz").exists()]
     if missing:
         raise FileNotFoundError(
-            f"{performers} lacks {', '.join(missing)}: python -m benchmarks.performers.render -o {performers}"
+            f"{folder} lacks {', '.join(missing)}: python -m benchmarks.performers.render -o {folder}"
         )
-    return [rendered(performers, n) for n in FRESH]
+    return [rendered(folder, n) for n in names]
 
 
 def rendered(folder: Path, name: str) -> Clip:

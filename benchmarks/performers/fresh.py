@@ -5,7 +5,7 @@ Whoever tunes with one of them in view has to put others in its place.
 
 from __future__ import annotations
 
-from .cast import Performer, Shot, aimed, strides
+from .cast import SHOTS, Performer, Shot, aimed, strides
 from .motions import Choreography, Proportions, Step, Swing
 
 # fmt: off
@@ -127,3 +127,5 @@ FRESH = {
         floor=(0.38, 0.36, 0.33), wall=(0.28, 0.24, 0.30),
     ),
 }
+
+ALL = {**SHOTS, **FRESH}

@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from lifter.rotation import continuous, matrix_to_quat
 from lifter.skeleton import load_skeleton
 
-from .cast import SHOTS, CameraSetup, Shot
-from .fresh import FRESH
+from .cast import CameraSetup, Shot
+from .fresh import ALL
 from .motions import Motion, perform
 
 Array = NDArray[np.float64]
@@ -121,21 +121,20 @@ def film(shot: Shot, name: str, out: Path, samples: int, threads: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    shots = {**SHOTS, **FRESH}
-    parser.add_argument("shots", nargs="*", help=f"{', '.join(shots)}; all but the demo by default")
+    parser.add_argument("shots", nargs="*", help=f"{', '.join(ALL)}; all but the demo by default")
     parser.add_argument("-o", "--out", type=Path, default=Path(), help="folder for the videos and the truths")
     parser.add_argument("--again", action="store_true", help="render what is there already, too")
     parser.add_argument("--truth-only", action="store_true")
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    unknown = set(args.shots) - set(shots)
+    unknown = set(args.shots) - set(ALL)
     if unknown:
-        parser.error(f"no shot named {', '.join(sorted(unknown))}; there are {', '.join(shots)}")
+        parser.error(f"no shot named {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
 
     args.out.mkdir(parents=True, exist_ok=True)
-    for name in args.shots or [n for n in shots if n != "demo"]:
-        shot = shots[name]
+    for name in args.shots or [n for n in ALL if n != "demo"]:
+        shot = ALL[name]
         wanted = truth(shot, perform(shot.choreography, shot.performer.proportions, shot.fps))
         if args.truth_only:
             np.savez_compressed(args.out / f"{name}_truth.npz", **wanted)

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MotionliftError
-from ..hands import SIDES, SURE, finger_joints, has_hands
+from ..hands import SIDES, finger_joints, has_hands
 from ..pictures import frames_at, jpeg, write_beside
 from ..skeleton import FEET
 from ..take import GAP, SEEN, Person, Take
-from .words import facts, warnings
+from .words import facts, hands_seen, warnings
 
 FOLDER = Path(__file__).parent
 SAMPLES = 4000
@@ -131,8 +131,7 @@ def _hands(take: Take, person: Person, at: NDArray[np.int64], shown: NDArray[np.
     hands = person.hands
     if hands is None:
         return None
-    score = hands.scores.mean(-1)
-    seen = (score >= SURE) & (person.state != GAP)[:, None]
+    score, seen = hands.scores.mean(-1), hands_seen(person, hands)
     image = np.where((seen[..., None] & (hands.scores > 0))[..., None], hands.keypoints, np.nan)
     fingers = np.full((len(score), 2, 20, 3), np.nan)
     if has_hands(take.skeleton):

@@ -353,12 +353,7 @@ function bodyParts(parts, see, person, sample) {
       draw(pen) {
         const base = color(person, side), wide = Math.max(2, thickness(NAMES[b]) * q[3]);
         pen.globalAlpha = faint;
-        pen.strokeStyle = mix(base, "#0b0d10", 0.55);
-        pen.lineWidth = wide + 2;
-        line(pen, p, q);
-        pen.strokeStyle = mix(base, "#0b0d10", 0.14);
-        pen.lineWidth = wide;
-        line(pen, p, q);
+        edged(pen, p, q, base, mix(base, "#0b0d10", 0.14), wide, 2);
         pen.strokeStyle = mix(base, "#ffffff", 0.4);
         pen.lineWidth = wide * 0.3;
         pen.globalAlpha = 0.5 * faint;
@@ -408,6 +403,14 @@ function bodyParts(parts, see, person, sample) {
   }
 }
 
+function edged(pen, p, q, base, fill, wide, edge) {
+  for (const [style, width] of [[mix(base, "#0b0d10", 0.55), wide + edge], [fill, wide]]) {
+    pen.strokeStyle = style;
+    pen.lineWidth = width;
+    line(pen, p, q);
+  }
+}
+
 function handParts(parts, see, person, sample, k, hand, faint) {
   // Relaxed fingers are no capture: they are faint.
   const alpha = faint * (0.4 + 0.006 * person.hands.weight[2 * sample + k]), base = color(person, SIDES[k]);
@@ -418,12 +421,7 @@ function handParts(parts, see, person, sample, k, hand, faint) {
       draw(pen) {
         const wide = Math.max(1.2, 0.014 * q[3]);
         pen.globalAlpha = alpha;
-        pen.strokeStyle = mix(base, "#0b0d10", 0.55);
-        pen.lineWidth = wide + 1.2;
-        line(pen, p, q);
-        pen.strokeStyle = mix(base, "#ffffff", 0.12);
-        pen.lineWidth = wide;
-        line(pen, p, q);
+        edged(pen, p, q, base, mix(base, "#ffffff", 0.12), wide, 1.2);
         pen.globalAlpha = 1;
       },
     });

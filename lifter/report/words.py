@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hands import SURE
+from ..hands import SURE, Hands
 from ..skeleton import keypoints_to_joints
 from ..smooth import runs
 from ..take import FILLED, GAP, SEEN, Person, Take
@@ -52,8 +52,7 @@ def facts(take: Take) -> list[list[str]]:
         who = "Person" if len(take.people) == 1 else f"Person {i + 1}"
         out.append([who, f"{person.times[0]:.1f} to {person.times[-1]:.1f} s, seen in {seen:.0f} %"])
         if person.hands is not None:
-            found = (person.hands.scores.mean(-1) >= SURE) & (person.state != GAP)[:, None]
-            left, right = 100 * found.mean(0)
+            left, right = 100 * hands_seen(person, person.hands).mean(0)
             out.append(
                 [
                     f"{who}'s hands" if len(take.people) > 1 else "Hands",
@@ -149,3 +148,8 @@ def _spells(
 
 def _at(first: float, last: float) -> str:
     return f"at {first:.2f} s" if last - first < 0.05 else f"from {first:.2f} to {last:.2f} s"
+
+
+def hands_seen(person: Person, hands: Hands) -> NDArray[np.bool_]:
+    """(T, 2) frames in which the person's left and right hand were seen."""
+    return (hands.scores.mean(-1) >= SURE) & (person.state != GAP)[:, None]

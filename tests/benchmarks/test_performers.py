@@ -10,7 +10,7 @@ import pytest
 
 import lifter
 from benchmarks.performers.cast import ALEX, SHOTS, aimed
-from benchmarks.performers.fresh import FRESH
+from benchmarks.performers.fresh import ALL
 from benchmarks.performers.motions import (
     GRAVITY,
     Choreography,
@@ -26,7 +26,6 @@ from benchmarks.performers.render import camera_matrices, finished, truth
 from lifter.skeleton import FEET, load_skeleton
 
 SKELETON = load_skeleton()
-ALL = {**SHOTS, **FRESH}
 FOOT_JOINTS = [SKELETON.joint(n) for n in FEET]
 
 

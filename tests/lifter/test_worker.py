@@ -114,9 +114,7 @@ def test_a_capture_tells_its_progress_and_writes_the_take(captured: tuple[Path, 
     assert detect[-1]["done"] == detect[-1]["total"] == 30 and detect[-1]["rate"] > 0 and detect[-1]["left_s"] == 0
 
 
-def test_a_take_is_solved_again_in_about_a_second(
-    worker: Process, captured: tuple[Path, Any, Any], tmp_path: Path
-) -> None:
+def test_a_take_is_solved_again(worker: Process, captured: tuple[Path, Any, Any], tmp_path: Path) -> None:
     begun = time.monotonic()
     job = {"id": 8, "kind": "solve", "take": str(captured[0]), "output": str(tmp_path / "b.take.npz")}
     edits = "left:3-9=off"
