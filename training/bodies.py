@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lifter.skeleton import FEET, Skeleton
+from training.crouch import crouch
 
 PERSON = 1.70
 """Height for which lengths are said here and in what films bodies, metres."""
@@ -183,20 +184,22 @@ def mix_bodies(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: flo
 
 
 def random_bodies(
-    skeleton: Skeleton, pose: Tensor, g: torch.Generator, spread: float, mix: float = 0.0
-) -> tuple[Tensor, Tensor | None]:
-    """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`.
+    skeleton: Skeleton, pose: Tensor, g: torch.Generator, spread: float, mix: float = 0.0, bent: float = 0.0
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`, `bent` the share of `crouch`.
 
     Returns:
-        (B, T, J, 3) joints relative to the root; (B, T, bones, 3, 3) turns of the bones, None for a skeleton without.
+        (B, T, J, 3) joints relative to the root; (B, T, bones, 3, 3) turns of the bones, None for a skeleton without;
+        (B, T, 3) how far the root is moved from where it was recorded.
     """
     if pose.shape[-1] == 3:
-        return resize_people(skeleton, pose, g, spread), None
+        return resize_people(skeleton, pose, g, spread), None, pose.new_zeros(*pose.shape[:2], 3)
     turns = quaternions_to_matrices(pose)
     if mix:
         turns = mix_bodies(skeleton, turns, g, mix)
+    turns, moved = crouch(skeleton, turns, g, bent)
     # Nobody carries a bone exactly as the recording's skeleton did.
     deviation = [0.15 if b.name.endswith("hand") else 0.05 for b in skeleton.bones]
     drawn = torch.randn(len(pose), 1, len(skeleton.bones), 3, generator=g, device=pose.device)
     turns = turns @ rotation_vectors_to_matrices(drawn * pose.new_tensor(deviation)[:, None] * spread)
-    return pose_people(skeleton, turns, random_people(skeleton, len(pose), g, spread)), turns
+    return pose_people(skeleton, turns, random_people(skeleton, len(pose), g, spread)), turns, moved

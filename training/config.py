@@ -48,6 +48,7 @@ class MotionData:
         noise: 0 gives clean 2D and the true lens, 1 a detector's errors.
         spread: how far the proportions of people spread.
         mix: in this share of the clips, a part of the body that carries no foot moves as in another clip.
+        bent: share of the clips that are lowered onto bent knees, trunks leaning (training/crouch.py).
         layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
             at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.
@@ -63,6 +64,7 @@ class MotionData:
     noise: float = 1.0
     spread: float = 1.0
     mix: float = 0.0
+    bent: float = 0.0
     layout: str = ""
     source_weights: dict[str, float] = field(default_factory=dict)
 

@@ -175,6 +175,7 @@ def shoot(
     noise: float = 1.0,
     spread: float = 1.0,
     mix: float = 0.0,
+    bent: float = 0.0,
     layout: str | Sequence[str] | None = None,
 ) -> Footage:
     """Put a motion on random bodies and look at them through random cameras.
@@ -184,12 +185,14 @@ def shoot(
         noise: 0 gives clean 2D and the true lens; 1 a detector's errors.
         spread: how far proportions spread.
         mix: share of the clips in which a part of the body moves as in another clip (`mix_bodies`).
+        bent: share of the clips that are lowered onto bent knees (training/crouch.py).
         layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
             if None.
     """
     unit = skeleton.height / PERSON
-    joints, turns = random_bodies(skeleton, pose, g, spread, mix)
-    path = root - root.mean(1, keepdim=True)
+    joints, turns, moved = random_bodies(skeleton, pose, g, spread, mix, bent)
+    path = root + moved
+    path = path - path.mean(1, keepdim=True)
     shots = random_shots(path, skeleton.height, g)
     full = shots.off @ shots.turn
 

@@ -1,0 +1,136 @@
+"""Motion on bent knees: recorded people mostly stand upright, footage shows stances, squats and people who bend down.
+
+The pelvis is lowered and the trunk leans while the feet stay where they are and stand as they stood, so that what is
+known of contacts stays true. All is vectorised over B clips of T frames; axes are the scene's, Z up; lengths are metres.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lifter.skeleton import FEET, Skeleton
+
+LOWEST = 0.3
+"""How near hips come to the ankles, in lengths of the leg: lower than it they sit on their heels."""
+DEEPEST = 0.5
+"""Largest lowering, in lengths of the leg."""
+SIDES = ("l_", "r_")
+LEG = ("thigh", "shin", "foot")
+LEG_JOINTS = ("hip", "knee", "ankle", "toe")
+LEANS = {"pelvis": 0.35, "spine": 0.7, "head": 0.6}
+"""How far bones go along with the trunk's lean; the other ones above the pelvis go all the way."""
+
+
+def can_crouch(skeleton: Skeleton) -> bool:
+    """Whether a skeleton has the legs and the trunk that this takes."""
+    bones = {b.name for b in skeleton.bones}
+    legs = {s + n for s in SIDES for n in LEG} | {"pelvis", "spine"}
+    joints = {s + n for s in SIDES for n in LEG_JOINTS}
+    return legs <= bones and joints | set(FEET) <= set(skeleton.joint_names)
+
+
+def crouch(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
+    """Lower a share of the clips onto bent knees, by an amount that changes steadily, trunks leaning as they happen to.
+
+    Args:
+        turns: (B, T, bones, 3, 3) of the bones.
+    Returns:
+        turns, and (B, T, 3) how far the root moves. A skeleton without legs stays as it is.
+    """
+    batch, frames, d = len(turns), turns.shape[1], turns.device
+    if not share or not can_crouch(skeleton):
+        return turns, turns.new_zeros(batch, frames, 3)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(batch, *shape, generator=g, device=d)
+
+    def normal() -> Tensor:
+        return torch.randn(batch, 1, generator=g, device=d)
+
+    amounts = DEEPEST * uniform(2)
+    time = torch.linspace(0, 1, frames, device=d)
+    ease = time * time * (3 - 2 * time)
+    amount = amounts[:, :1] + (amounts[:, 1:] - amounts[:, :1]) * ease
+    lean = ((0.35 + 0.4 * normal()) * (0.3 + 0.7 * amount / DEEPEST)).clamp(-0.4, 1.3)
+    back = 0.35 * uniform(1) * amount
+    chosen = uniform(1) < share
+    return bend(skeleton, turns, amount * chosen, lean * chosen, back * chosen)
+
+
+def bend(skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower bodies by (B, T) amounts, in lengths of the leg, as far as they can; trunks lean forward by (B, T) radians
+    and the pelvis goes back by (B, T) lengths of the leg. Where nothing is lowered a lean alone is left."""
+    names = [b.name for b in skeleton.bones]
+    offsets = torch.from_numpy(skeleton.rest_offsets).to(turns)
+    at = {n: offsets[skeleton.joint(n)] for n in skeleton.joint_names}
+    leg = float(at["l_knee"].norm() + at["l_ankle"].norm())
+    pelvis = turns[:, :, names.index("pelvis")]
+    up = turns.new_tensor([0.0, 0.0, 1.0])
+    # Scene space: at rest people face -Y and have their left side at +X.
+    lateral = _unit(pelvis[..., 0] * turns.new_tensor([1.0, 1.0, 0.0]))
+    forward = torch.cross(lateral, up.expand_as(lateral), dim=-1)
+    upright = (pelvis[..., 2, 2].amin(1) > 0.5).to(turns)[:, None]
+
+    legs = {s: _leg(names, at, turns, s) for s in SIDES}
+    high = torch.stack([-(thigh + shin)[..., 2] for thigh, shin in legs.values()], -1).amin((1, 2))
+    room = (high / leg - LOWEST).clamp(min=0)[:, None] * upright
+    lowered = torch.minimum(amount, room)
+    part = torch.where(amount > 0, lowered / amount.clamp(min=1e-6), upright)
+    lean = lean * part
+    moved = (-lowered[..., None] * up - (back * part)[..., None] * forward) * leg
+
+    bent = turns.clone()
+    for b, name in enumerate(names):
+        if name[2:] not in LEG or name[:2] not in SIDES:
+            bent[:, :, b] = _about(lateral, lean * LEANS.get(name, 1.0)) @ turns[:, :, b]
+    for side, (thigh, shin) in legs.items():
+        hip = at[f"{side}hip"]
+        before, after = pelvis @ hip, bent[:, :, names.index("pelvis")] @ hip
+        foot = turns[:, :, names.index(f"{side}foot")] @ at[f"{side}toe"]
+        new_thigh, new_shin = _two_bones(thigh, shin, thigh + shin + before - after - moved, foot)
+        for bone, old, new in (("thigh", thigh, new_thigh), ("shin", shin, new_shin)):
+            b = names.index(side + bone)
+            bent[:, :, b] = _onto(old, new) @ turns[:, :, b]
+    touched = (moved.abs().amax((1, 2)) + lean.abs().amax(1) > 0)[:, None, None]
+    return torch.where(touched[..., None, None], bent, turns), moved * touched
+
+
+def _leg(names: list[str], at: dict[str, Tensor], turns: Tensor, side: str) -> tuple[Tensor, Tensor]:
+    """(B, T, 3) from hip to knee and from knee to ankle."""
+    thigh, shin = names.index(f"{side}thigh"), names.index(f"{side}shin")
+    return turns[:, :, thigh] @ at[f"{side}knee"], turns[:, :, shin] @ at[f"{side}ankle"]
+
+
+def _two_bones(thigh: Tensor, shin: Tensor, reach: Tensor, foot: Tensor) -> tuple[Tensor, Tensor]:
+    """Thigh and shin of the same lengths that together are `reach`, or as much of it as they can; the knee points as it
+    did and, the straighter the leg, to where the foot points."""
+    a, b = thigh.norm(dim=-1, keepdim=True), shin.norm(dim=-1, keepdim=True)
+    length = torch.minimum(torch.maximum(reach.norm(dim=-1, keepdim=True), (a - b).abs() * 1.05), (a + b) * 0.9995)
+    along = _unit(reach)
+    hint = _unit(thigh) - _unit(thigh + shin) + 0.3 * _unit(foot)
+    across = _unit(hint - (hint * along).sum(-1, keepdim=True) * along)
+    cosine = ((a * a + length * length - b * b) / (2 * a * length)).clamp(-1, 1)
+    new_thigh = a * (cosine * along + (1 - cosine * cosine).sqrt() * across)
+    return new_thigh, along * length - new_thigh
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / x.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+
+
+def _about(axis: Tensor, angle: Tensor) -> Tensor:
+    """(..., 3, 3) turns about (..., 3) unit axes by (...) radians."""
+    x, y, z = axis.unbind(-1)
+    o = torch.zeros_like(x)
+    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
+    s, c = angle.sin()[..., None, None], angle.cos()[..., None, None]
+    return torch.eye(3, device=axis.device, dtype=axis.dtype) + s * k + (1 - c) * (k @ k)
+
+
+def _onto(old: Tensor, new: Tensor) -> Tensor:
+    """(..., 3, 3) smallest turns that take one direction to another; a leg is never turned right round."""
+    u, v = _unit(old), _unit(new)
+    axis = torch.cross(u, v, dim=-1)
+    sine = axis.norm(dim=-1)
+    return _about(axis / sine.clamp(min=1e-6)[..., None], torch.atan2(sine, (u * v).sum(-1)))
