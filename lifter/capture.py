@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .camera import Lens, make_lens, unzoom
 from .camera_path import CameraPath, poses_at, put_in_time, read_camera_path
 from .checkpoint import Checkpoint, load_checkpoint
+from .clothes import seen_colours
 from .detect import Detection, Detector, HandChoice, kept, load_detector, with_hands
 from .errors import MotionliftError
 from .follow import detect_every, frames_apart
@@ -223,6 +224,13 @@ def lift_keypoints(
     return _lift_and_solve(header, tracks, lens, moves, network, settings, progress)
 
 
+def _dressed(frame: Frame, found: Detection, layout: str) -> Detection:
+    """With the colours of the clothes, which tracking asks for where nobody else has told people apart."""
+    if found.who is not None:
+        return found
+    return replace(found, colours=seen_colours(frame.rgb, found.xy, found.score, layout))
+
+
 def _lens(width: int, height: int, focal: float | None, fov: float | None, moves: CameraPath | None) -> Lens:
     """The lens that was given, or the camera path's, or an assumed one."""
     if moves is None or moves.focal is None:
@@ -313,7 +321,8 @@ def _detect(
     many = queue_length(footage.width, footage.height, detector.batch)
 
     def see(frame: Frame, found: list[Detection]) -> None:
-        tracking.add(frame.time, found)
+        detections.append([_dressed(frame, d, detector.layout) for d in found])
+        tracking.add(frame.time, detections[-1])
         if watch is not None:
             watch.see(frame.rgb, [d.xy for d in found])
 
@@ -323,7 +332,6 @@ def _detect(
         for frame, found in detect_every(frames, detector, every):
             indices.append(frame.index)
             times.append(frame.time)
-            detections.append(found)
             see_behind(frame, found)
             if progress:
                 progress("detect", len(times), total)

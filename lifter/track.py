@@ -1,7 +1,7 @@
 """Detections, frame by frame, to one track a person on an even time base, with left and right put right.
 
 People are followed in two steps: pieces that are beyond doubt, from frame to frame; then pieces are joined over gaps
-and crossings, all at once. docs/people.md says how well.
+and crossings, by motion, size and clothes. docs/people.md says how well.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .clothes import PARTS
 from .detect import Detection
 from .errors import MotionliftError
 from .hands import SeenHands, no_hands, stack_hands
@@ -51,9 +52,16 @@ GAP_COST = 4.0
 """What a second of a gap costs."""
 TURN = 0.7
 """Diagonals a second by which somebody's velocity commonly changes, unseen."""
-ROUNDS = ((0.12, 1.0), (0.3, 2.0), (0.6, 3.0), (1.0, 5.0), (LOST_SECONDS, 7.0))
-"""Pieces are joined over short gaps first, as longer pieces show better where somebody is heading: seconds of a gap,
-and what a piece's end without a successor costs, a square of standard deviations."""
+COLOUR_ERROR = 10.0, 6.0, 6.0
+"""By how much the colour of somebody's clothes commonly differs from piece to piece, as light and pose change: Lab."""
+DRESSED_ALIKE, ALIKE_GAIN, UNLIKE_COST = 2.0, 2.0, 8.0
+"""Mean square of differences, in those, from which on clothes speak against a link; and what they count at most for
+it, where all parts are seen, and against it."""
+GAPS, LIMITS = (0.12, 0.3, 0.6, 1.0, LOST_SECONDS), (-1.0, 0.0, 1.0, 2.0, 3.0, 5.0, 7.0)
+"""Seconds, and a square of standard deviations: the surest links are made first, over short gaps before long ones, as
+longer pieces show better where somebody is heading and what they wear."""
+MOST_COST = dict(zip(GAPS, (1.0, 2.0, 3.0, 5.0, 7.0), strict=True))
+"""What a piece's end without a successor costs, where gaps are so long: no link that costs more is made."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +133,10 @@ class Tracking:
             people = _told_apart(self._numbered)
         else:
             people = self._pieces
-            for gap, limit in ROUNDS:
-                people = _joined(people, self._mirror, gap, limit)
+            for limit in LIMITS:
+                for gap in GAPS:
+                    if limit <= MOST_COST[gap]:
+                        people = _joined(people, self._mirror, gap, limit)
         return _people_tracks(people, self._layout, self._fps)
 
 
@@ -331,7 +341,8 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     """Pieces to people: every piece is followed by one other or by none, so that all links together cost least.
 
     A link costs the squares of how far the body is from where it was heading before the gap and came from after it, of
-    how much its shape changed and of how much its size did, each by what is usual over such a gap.
+    how much its shape changed and of how much its size did, each by what is usual over such a gap; clothes speak for it
+    or against it. No link that costs more than the limit is made.
     """
     from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
 
@@ -345,6 +356,7 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     out_speed = np.stack([_velocity(p, end=True) for p in pieces])
     in_speed = np.stack([_velocity(p, end=False) for p in pieces])
     sizes: Array = np.array([_typical_size(p) for p in pieces])
+    colours = np.stack([_clothes(p) for p in pieces])
     for i in range(count):
         gap = first - last[i]
         near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
@@ -361,11 +373,14 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
         off = np.linalg.norm(moved - speed * away[:, None], axis=-1) / size
         total = (off / (0.06 + 0.35 * away)) ** 2 + (shape / size / (0.06 + 0.15 * np.minimum(away, 1.0))) ** 2
         total += (np.log(sizes[near] / sizes[i]) / 0.3) ** 2 + GAP_COST * away
+        total += _dressed_apart(colours[i], colours[near])
         turned = np.linalg.norm(in_speed[near] - out_speed[i], axis=-1) / size / (TURN + 0.5 * away)
         total += turned**2 * ((weight.min(0) - 1) / 7)
         # A few frames of something made up fit many a gap.
         few = (weight.min(0) < 4) & (away > 0.5)
         cost[i, near] = np.where((common >= 3) & ~few, total, np.inf)
+    if not (cost < limit).any():
+        return pieces
     whole = np.full((count, 2 * count), 1e6)
     whole[:, :count] = np.minimum(cost, 1e6)
     whole[np.arange(count), count + np.arange(count)] = limit
@@ -392,6 +407,25 @@ def _typical_size(piece: _Piece) -> float:
     extent = np.where(finite, xy, -np.inf).max(1) - np.where(finite, xy, np.inf).min(1)
     lengths: Array = np.sort(np.linalg.norm(np.where(np.isfinite(extent), extent, 0), axis=-1))
     return max(float(lengths[len(lengths) // 2 :].mean()), 1.0)
+
+
+def _clothes(piece: _Piece) -> Array:
+    """(PARTS, 3) colours of the clothes, the median of some frames; NaN where nobody looked."""
+    some = piece.detections[:: max(1, len(piece.detections) // 30)]
+    nothing = np.full((len(PARTS), 3), np.nan)
+    seen = np.stack([nothing if d.colours is None else np.asarray(d.colours, np.float64) for d in some])
+    return np.where(np.isfinite(seen).any(0), _median(seen, axis=0), np.nan)
+
+
+def _dressed_apart(one: Array, others: Array) -> Array:
+    """(N,) what it costs that (N, PARTS, 3) clothes are not (PARTS, 3) those: below 0 where they are alike, 0 where
+    either is unknown."""
+    squares = ((others - one) / COLOUR_ERROR) ** 2
+    known = np.isfinite(squares).all(-1)
+    parts: Array = known.sum(-1)
+    off = np.where(known, squares.mean(-1), 0).sum(-1) / np.maximum(parts, 1)
+    cost = np.clip(off - DRESSED_ALIKE, -ALIKE_GAIN * parts / len(PARTS), UNLIKE_COST)
+    return np.where(parts > 0, cost, 0)
 
 
 def _shape_change(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:

@@ -186,7 +186,8 @@ def mix_bodies(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: flo
 def random_bodies(
     skeleton: Skeleton, pose: Tensor, g: torch.Generator, spread: float, mix: float = 0.0, bent: float = 0.0
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`, `bent` the share of `crouch`.
+    """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`, `bent` the share that is
+    lowered by `crouch`.
 
     Returns:
         (B, T, J, 3) joints relative to the root; (B, T, bones, 3, 3) turns of the bones, None for a skeleton without;

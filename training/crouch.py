@@ -1,7 +1,8 @@
 """Motion on bent knees: recorded people mostly stand upright, footage shows stances, squats and people who bend down.
 
 The pelvis is lowered and the trunk leans while the feet stay where they are and stand as they stood, so that what is
-known of contacts stays true. All is vectorised over B clips of T frames; axes are the scene's, Z up; lengths are metres.
+known of contacts stays true. All is vectorised over B clips of T frames; axes are the scene's, Z up; lengths are
+metres.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ class Detection:
         world: (K, 3) metres, the detector's own guess at 3D where it makes one; kept for comparison only.
         who: a number that is the same in every frame, where somebody else has told people apart; else None.
         hands: what was found of the hands, where they were looked for.
+        colours: of the clothes (lifter/clothes.py), where somebody looked.
     """
 
     xy: NDArray[np.float32]
@@ -37,6 +38,7 @@ class Detection:
     world: NDArray[np.float32] | None = None
     who: int | None = None
     hands: SeenHands | None = None
+    colours: NDArray[np.float32] | None = None
 
 
 class Detector(Protocol):

@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from lifter.clothes import PARTS
 from lifter.errors import MotionliftError
 from lifter.footage import Footage
 from lifter.hands import SeenHands, no_hands, stack_hands
@@ -27,7 +28,7 @@ from lifter.hands import SeenHands, no_hands, stack_hands
 from . import Detection
 from .models import cache_folder, write_whole
 
-FORMAT = 2
+FORMAT = 3
 """Counted up when what detectors or `BackgroundWatch` say of the same pictures changes by our own code."""
 
 
@@ -117,10 +118,11 @@ def shrink(megabytes: int) -> None:
 
 
 def _pack(found: Detected) -> dict[str, Any]:
-    """People of all frames in a row, (M, K, ...), and how many each frame has. A missing `world` is all NaN."""
+    """People of all frames in a row, (M, K, ...), and how many each frame has. What is missing is all NaN."""
     people = [d for each in found.people for d in each]
     count = len(people[0].score) if people else 0
     nothing = np.full((count, 3), np.nan, np.float32)
+    unseen = np.full((len(PARTS), 3), np.nan, np.float32)
     return {
         "indices": np.array(found.indices, np.int64),
         "times": np.array(found.times, np.float64),
@@ -129,6 +131,10 @@ def _pack(found: Detected) -> dict[str, Any]:
         "score": np.array([d.score for d in people], np.float32).reshape(-1, count),
         "world": np.array([nothing if d.world is None else d.world for d in people], np.float32).reshape(-1, count, 3),
         "has_world": np.array([d.world is not None for d in people], bool),
+        "colours": np.array([unseen if d.colours is None else d.colours for d in people], np.float32).reshape(
+            -1, len(PARTS), 3
+        ),
+        "has_colours": np.array([d.colours is not None for d in people], bool),
         "warning": np.array(found.warning or ""),
         **_pack_hands(people),
     }
@@ -153,6 +159,8 @@ def _unpack(arrays: dict[str, Any]) -> Detected:
     if "hands_score" in arrays:
         hands = SeenHands(**{f.name: arrays[f"hands_{f.name}"] for f in fields(SeenHands)})
         every = [replace(d, hands=hands.at(i)) if arrays["has_hands"][i] else d for i, d in enumerate(every)]
+    dressed = zip(every, arrays["colours"], arrays["has_colours"], strict=True)
+    every = [replace(d, colours=colours) if has else d for d, colours, has in dressed]
     counts = arrays["counts"]
     if int(counts.sum()) != len(every) or not len(counts) == len(arrays["indices"]) == len(arrays["times"]):
         raise ValueError("counts that do not fit")

@@ -155,6 +155,46 @@ def test_two_who_vanish_together_go_on_the_way_they_went() -> None:
     )
 
 
+def two_who_stop_behind_a_pillar(swap: bool, dressed: bool) -> list[list[Detection]]:
+    """Two of one shape walk up to a pillar from either side, are not seen for a second, and two come out, slowly."""
+    colours = np.zeros((2, 4, 3), np.float32)
+    colours[0, :] = 70, 5, 10
+    colours[1, :] = 20, 0, -15
+    shape = walking(1)[0] - walking(1)[0].mean(0)
+    found: list[list[Detection]] = []
+    for t in range(90):
+        now: list[Detection] = []
+        for person in (0, 1):
+            if 30 <= t < 60:
+                continue
+            side = (-1, 1)[person] if t < 30 else (-1, 1)[person ^ (not swap)]
+            x = 400 + side * (30 + 3 * abs(t - 44.5))
+            wobble = np.random.default_rng(100 * t + person).normal(size=(17, 2))
+            own = colours[person] + np.float32(np.random.default_rng(t).normal(0, 3))
+            body = (shape + [x, 300] + wobble).astype(np.float32)
+            now.append(Detection(body, np.ones(17, np.float32), colours=own if dressed else None))
+        found.append(now)
+    return found
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_clothes_tell_who_comes_out_from_behind_a_pillar(swap: bool) -> None:
+    """Whether they turn back or go on, which paths cannot tell; without colours both cases have one answer."""
+    times = [i / 30 for i in range(90)]
+    tracks = track_people(times, two_who_stop_behind_a_pillar(swap, True), "coco17", 30)
+    assert len(tracks) == 2
+    for track in tracks:
+        first, last = track.xy[0, 0, 0] < 400, track.xy[-1, 0, 0] < 400
+        assert (first == last) == swap
+    plain = [
+        [t.xy[[0, -1], 0, 0] for t in track_people(times, two_who_stop_behind_a_pillar(s, False), "coco17", 30)]
+        for s in (False, True)
+    ]
+    assert len(plain[0]) == len(plain[1])
+    for a, b in zip(*plain, strict=True):
+        assert np.allclose(a, b, atol=5)
+
+
 def test_who_jumps_stays_one_person() -> None:
     """What MediaPipe saw of the benchmark's performer who jumps twice, in the air for 0.4 s each, arms thrown up."""
     with np.load(Path(__file__).parent / "data" / "jump_seen.npz", allow_pickle=False) as z:

@@ -34,7 +34,8 @@ def made_up(frames: int = 4, seed: int = 0) -> kept.Detected:
     def somebody(world: bool) -> Detection:
         xy, score, at = (rng.normal(size=s).astype(np.float32) for s in ((33, 2), (33,), (33, 3)))
         xy[3] = np.nan
-        return Detection(xy, score, at if world else None)
+        colours = rng.normal(size=(4, 3)).astype(np.float32)
+        return Detection(xy, score, at if world else None, colours=colours if world else None)
 
     people = [[somebody(bool(i % 2)) for _ in range(i % 3)] for i in range(frames)]
     return kept.Detected(list(range(5, 5 + frames)), [i / 30 for i in range(frames)], people, "It moved")
@@ -50,7 +51,9 @@ def test_what_is_kept_comes_back(cache: Path) -> None:
         np.testing.assert_array_equal(a.xy, b.xy)
         np.testing.assert_array_equal(a.score, b.score)
         assert (a.world is None) == (b.world is None)
-        if b.world is not None:
+        assert (a.colours is None) == (b.colours is None)
+        if b.world is not None and b.colours is not None:
+            np.testing.assert_array_equal(a.colours, b.colours)
             np.testing.assert_array_equal(a.world, b.world)
 
 
@@ -64,11 +67,11 @@ def test_a_damaged_file_is_as_none(cache: Path) -> None:
 
 def test_the_oldest_go_when_there_is_too_much(cache: Path) -> None:
     for i in range(5):
-        kept.keep(str(i), made_up(600, seed=i), 100)
+        kept.keep(str(i), made_up(560, seed=i), 100)
         assert 0.4e6 < (cache / f"{i}.npz").stat().st_size < 0.5e6
         os.utime(cache / f"{i}.npz", (1000 + i, 1000 + i))
     assert kept.load("0") is not None  # used just now: no more the oldest
-    kept.keep("5", made_up(600, seed=5), 2)
+    kept.keep("5", made_up(560, seed=5), 2)
     assert {p.stem for p in cache.iterdir()} == {"5", "0", "4", "3"}
     kept.keep("6", made_up(1500), 1)
     assert not (cache / "6.npz").exists(), "one that is larger than all may be is not written"
