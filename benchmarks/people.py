@@ -64,9 +64,9 @@ LIMBS = (
     *((f"{s}_{a}", f"{s}_{b}") for s in "lr" for a, b in (("shoulder", "elbow"), ("elbow", "wrist"))),
     *((f"{s}_{a}", f"{s}_{b}") for s in "lr" for a, b in (("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle"))),
 )
-CLOTHED = (("shoulder", "hip"), ("shoulder", "elbow"), ("hip", "knee"), ("knee", "ankle"))
+CLOTHED = (("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle"))
 """Keypoints round each part whose colour is seen (lifter/clothes.py)."""
-LIGHT = 6.0
+LIGHT = 8.0
 """Lab lightness by which one person's clothes wander, over about a second."""
 THICK = 0.10
 """Metres from a limb's middle to its skin, clothes and all."""
@@ -257,24 +257,23 @@ def _dressed(
     somebody else in the scene. What is hidden shows the colour of another person, or none.
     """
     people, frames = hidden.shape[:2]
-    clothes = np.stack([rng.uniform(5, 75, (people, 4)), *rng.normal(0, 7, (2, people, 4))], -1)
-    clothes[:, 1] = np.where(rng.random((people, 1)) < 0.5, clothes[:, 0], clothes[:, 1])  # long sleeves
-    clothes[:, 3] = np.where(rng.random((people, 1)) < 0.8, clothes[:, 2], clothes[:, 3])  # long trousers
+    clothes = np.stack([rng.uniform(5, 75, (people, 3)), *rng.normal(0, 7, (2, people, 3))], -1)
+    clothes[:, 2] = np.where(rng.random((people, 1)) < 0.8, clothes[:, 1], clothes[:, 2])  # long trousers
     for i in range(1, people):
         if rng.random() < 0.25:
             clothes[i] = clothes[rng.integers(i)]
-    light = np.zeros((people, frames, 4))
+    light = np.zeros((people, frames, 3))
     for t in range(1, frames):
-        light[:, t] = 0.97 * light[:, t - 1] + rng.normal(0, LIGHT * np.sqrt(1 - 0.97**2), (people, 4))
+        light[:, t] = 0.97 * light[:, t - 1] + rng.normal(0, LIGHT * np.sqrt(1 - 0.97**2), (people, 3))
     names = layout_keypoints(LAYOUT)
     parts = [[k for k, n in enumerate(names) if n[2:] in part] for part in CLOTHED]
     out: list[list[Detection]] = []
     for t, (now, whose) in enumerate(zip(found, who, strict=True)):
         seen: list[Detection] = []
         for detection, i in zip(now, whose, strict=True):
-            colours = rng.normal(0, (4, 2, 2), (4, 3))
+            colours = rng.normal(0, (4, 2, 2), (3, 3))
             if i < 0:
-                colours += rng.uniform((5, -20, -20), (90, 20, 20), (4, 3))
+                colours += rng.uniform((5, -20, -20), (90, 20, 20), (3, 3))
             else:
                 colours += clothes[i]
                 colours[:, 0] += light[i, t]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from .skeleton import layout_keypoints
 
-PARTS = ("chest", "arms", "thighs", "shins")
+PARTS = ("chest", "thighs", "shins")
+"""Arms are none: sleeves end anywhere on them."""
 SURE = 0.3
 """Score from which a keypoint counts as in view: what is hidden shows somebody else's colour."""
 FEWEST = 4
@@ -77,7 +78,7 @@ def _samples(layout: str) -> _Samples:
         for v in inner:
             chest = ("l_shoulder", "r_shoulder", "l_hip", "r_hip")
             add("chest", chest, ((1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v))
-    for which, upper, lower in (("arms", "shoulder", "elbow"), ("thighs", "hip", "knee"), ("shins", "knee", "ankle")):
+    for which, upper, lower in (("thighs", "hip", "knee"), ("shins", "knee", "ankle")):
         for side in ("l_", "r_"):
             for u in (0.3, 0.4, 0.5, 0.6, 0.7):
                 ends = (side + upper, side + lower)

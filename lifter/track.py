@@ -52,7 +52,7 @@ GAP_COST = 4.0
 """What a second of a gap costs."""
 TURN = 0.7
 """Diagonals a second by which somebody's velocity commonly changes, unseen."""
-COLOUR_ERROR = 10.0, 6.0, 6.0
+COLOUR_ERROR = 12.0, 7.0, 7.0
 """By how much the colour of somebody's clothes commonly differs from piece to piece, as light and pose change: Lab."""
 DRESSED_ALIKE, ALIKE_GAIN, UNLIKE_COST = 2.0, 2.0, 8.0
 """Mean square of differences, in those, from which on clothes speak against a link; and what they count at most for

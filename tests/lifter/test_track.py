@@ -157,7 +157,7 @@ def test_two_who_vanish_together_go_on_the_way_they_went() -> None:
 
 def two_who_stop_behind_a_pillar(swap: bool, dressed: bool) -> list[list[Detection]]:
     """Two of one shape walk up to a pillar from either side, are not seen for a second, and two come out, slowly."""
-    colours = np.zeros((2, 4, 3), np.float32)
+    colours = np.zeros((2, 3, 3), np.float32)
     colours[0, :] = 70, 5, 10
     colours[1, :] = 20, 0, -15
     shape = walking(1)[0] - walking(1)[0].mean(0)

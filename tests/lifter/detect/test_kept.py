@@ -34,7 +34,7 @@ def made_up(frames: int = 4, seed: int = 0) -> kept.Detected:
     def somebody(world: bool) -> Detection:
         xy, score, at = (rng.normal(size=s).astype(np.float32) for s in ((33, 2), (33,), (33, 3)))
         xy[3] = np.nan
-        colours = rng.normal(size=(4, 3)).astype(np.float32)
+        colours = rng.normal(size=(3, 3)).astype(np.float32)
         return Detection(xy, score, at if world else None, colours=colours if world else None)
 
     people = [[somebody(bool(i % 2)) for _ in range(i % 3)] for i in range(frames)]
