@@ -195,11 +195,22 @@ def test_clothes_tell_who_comes_out_from_behind_a_pillar(swap: bool) -> None:
         assert np.allclose(a, b, atol=5)
 
 
-def test_who_jumps_stays_one_person() -> None:
-    """What MediaPipe saw of the benchmark's performer who jumps twice, in the air for 0.4 s each, arms thrown up."""
+@pytest.mark.parametrize("shade", [None, 1.0])
+def test_who_jumps_stays_one_person(shade: float | None) -> None:
+    """What MediaPipe saw of the benchmark's performer who jumps twice, in the air for 0.4 s each, arms thrown up; and
+    her clothes, as far as light and shade changed them."""
+    usual, change = (
+        np.float32([[42, 46, -3], [47, 6, -32], [30, 3, -19]]),
+        np.float32([[10, 7, 2], [7, 1, 4], [5, 1, 4]]),
+    )
+
+    def clothes(frame: int) -> np.ndarray | None:
+        return None if shade is None else usual + np.float32(shade * np.sin(frame / 10)) * change
+
     with np.load(Path(__file__).parent / "data" / "jump_seen.npz", allow_pickle=False) as z:
         seen = [
-            [Detection(x, s)] for x, s in zip(z["xy"].astype(np.float32), z["score"].astype(np.float32), strict=True)
+            [Detection(x, s, colours=clothes(i))]
+            for i, (x, s) in enumerate(zip(z["xy"].astype(np.float32), z["score"].astype(np.float32), strict=True))
         ]
         (track,) = track_people(z["times"].tolist(), seen, "mediapipe33", 30.0)
     assert len(track.frames) == len(seen) and track.seen.all()
