@@ -57,11 +57,13 @@ COLOUR_ERROR = 12.0, 7.0, 7.0
 DRESSED_ALIKE, ALIKE_GAIN, UNLIKE_COST = 2.0, 2.0, 8.0
 """Mean square of differences, in those, from which on clothes speak against a link; and what they count at most for
 it, where all parts are seen, and against it."""
-GAPS, LIMITS = (0.12, 0.3, 0.6, 1.0, LOST_SECONDS), (-1.0, 0.0, 1.0, 2.0, 3.0, 5.0, 7.0)
-"""Seconds, and a square of standard deviations: the surest links are made first, over short gaps before long ones, as
-longer pieces show better where somebody is heading and what they wear."""
-MOST_COST = dict(zip(GAPS, (1.0, 2.0, 3.0, 5.0, 7.0), strict=True))
-"""What a piece's end without a successor costs, where gaps are so long: no link that costs more is made."""
+MOST_COST = {0.12: 1.0, 0.3: 2.0, 0.6: 3.0, 1.0: 5.0, LOST_SECONDS: 7.0}
+"""What a piece's end without a successor costs, a square of standard deviations, where gaps are up to so many seconds:
+no link that costs more is made."""
+LIMITS = 0.0, 1.0, 2.0, 3.0, 5.0, 7.0
+ROUNDS = ((0.12, 1.0), *((gap, cost) for cost in LIMITS for gap, most in MOST_COST.items() if cost <= most))
+"""What goes on at once comes first; then the surest links, over short gaps before long ones, as longer pieces show
+better where somebody is heading and what they wear."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,8 @@ class Tracking:
             people = _told_apart(self._numbered)
         else:
             people = self._pieces
-            for limit in LIMITS:
-                for gap in GAPS:
-                    if limit <= MOST_COST[gap]:
-                        people = _joined(people, self._mirror, gap, limit)
+            for gap, limit in ROUNDS:
+                people = _joined(people, self._mirror, gap, limit)
         return _people_tracks(people, self._layout, self._fps)
 
 
