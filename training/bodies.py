@@ -8,8 +8,8 @@ clips of T frames, on the device of the generator.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,33 +18,10 @@ from torch import Tensor
 
 from lifter.skeleton import FEET, Skeleton
 from training.crouch import crouch
+from training.rotation import quaternions_to_matrices, rotation_vectors_to_matrices
 
 PERSON = 1.70
 """Height for which lengths are said here and in what films bodies, metres."""
-
-
-def quaternions_to_matrices(q: Tensor) -> Tensor:
-    """(..., 4) unit quaternions to (..., 3, 3)."""
-    w, x, y, z = q.unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z),
-        2 * (x * y - w * z),
-        2 * (x * z + w * y),
-        2 * (x * y + w * z),
-        1 - 2 * (x * x + z * z),
-        2 * (y * z - w * x),
-        2 * (x * z - w * y),
-        2 * (y * z + w * x),
-        1 - 2 * (x * x + y * y),
-    ]
-    return torch.stack(rows, -1).unflatten(-1, (3, 3))
-
-
-def rotation_vectors_to_matrices(v: Tensor) -> Tensor:
-    """(..., 3) axis times angle to (..., 3, 3)."""
-    half = v / 2
-    angle = half.norm(dim=-1, keepdim=True)
-    return quaternions_to_matrices(torch.cat([angle.cos(), half * torch.sinc(angle / math.pi)], -1))
 
 
 def mirror_motion(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -157,50 +134,76 @@ def resize_people(skeleton: Skeleton, joints: Tensor, g: torch.Generator, spread
     return torch.einsum("ij,btjk->btik", chains(skeleton, d), steps)
 
 
-def mix_bodies(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: float) -> Tensor:
-    """(B, T, bones, 3, 3) turns of bones where, in a share of the clips, one part of the body moves as in another clip.
+def mix_bodies(
+    skeleton: Skeleton, turns: Tensor, contact: Tensor, g: torch.Generator, share: float
+) -> tuple[Tensor, Tensor]:
+    """Let one part of the body move as in another clip, in a share of the clips.
 
-    A part is a bone and all that hangs on it; it keeps its turn relative to the bone that carries it. Parts with a foot
-    are left as they are: with them would go what is known of contacts.
+    A part is a bone and all that hangs on it; it keeps its turn relative to the bone that carries it. Whether a foot
+    touches the ground that came with another clip's leg is not known.
+
+    Args:
+        turns: (B, T, bones, 3, 3) of the bones; contact: (B, T, points).
+    Returns:
+        both; contact is NaN where it is not known.
     """
     batch, d = len(turns), turns.device
     names = [b.name for b in skeleton.bones]
     parents = [-1 if b.parent is None else names.index(b.parent) for b in skeleton.bones]
-    feet = {int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names}
+    feet = [int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names]
     hangs = _chain(parents).T > 0  # row: a bone; itself and what hangs on it
-    parts = [b for b, p in enumerate(parents) if p >= 0 and not hangs[b, sorted(feet)].any()]
+    parts = [b for b, p in enumerate(parents) if p >= 0]
     if not parts or batch < 2:
-        return turns
+        return turns, contact
     drawn = torch.randint(0, len(parts), (batch,), generator=g, device=d)
     other = torch.randperm(batch, generator=g, device=d)
-    mixed = torch.rand(batch, generator=g, device=d) < share
-    part = torch.tensor(parts, device=d)[drawn]
-    belongs = torch.from_numpy(hangs[parts]).to(d)
-    carrier = torch.tensor(parents, device=d)[part]
     rows = torch.arange(batch, device=d)
+    mixed = (torch.rand(batch, generator=g, device=d) < share) & (other != rows)
+    part = torch.tensor(parts, device=d)[drawn]
+    belongs = torch.from_numpy(hangs[parts]).to(d)[drawn] & mixed[:, None]
+    carrier = torch.tensor(parents, device=d)[part]
     change = turns[rows, :, carrier] @ turns[other][rows, :, carrier].transpose(-1, -2)
     moved = change[:, :, None] @ turns[other]
-    return torch.where((belongs[drawn] & mixed[:, None])[:, None, :, None, None], moved, turns)
+    if contact.shape[-1]:
+        contact = contact.masked_fill(belongs[:, None, feet], torch.nan)
+    return torch.where(belongs[:, None, :, None, None], moved, turns), contact
+
+
+class Bodies(NamedTuple):
+    """B clips of bodies in motion.
+
+    Attributes:
+        joints: (B, T, J, 3) relative to the root; turns: (B, T, bones, 3, 3) of the bones, None for a skeleton without.
+        moved: (B, T, 3) how far the root is moved from where it was recorded.
+        contact: (B, T, points), NaN where it is not known.
+    """
+
+    joints: Tensor
+    turns: Tensor | None
+    moved: Tensor
+    contact: Tensor
 
 
 def random_bodies(
-    skeleton: Skeleton, pose: Tensor, g: torch.Generator, spread: float, mix: float = 0.0, bent: float = 0.0
-) -> tuple[Tensor, Tensor | None, Tensor]:
+    skeleton: Skeleton,
+    pose: Tensor,
+    contact: Tensor,
+    g: torch.Generator,
+    spread: float,
+    mix: float = 0.0,
+    bent: float = 0.0,
+) -> Bodies:
     """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`, `bent` the share that is
-    lowered by `crouch`.
-
-    Returns:
-        (B, T, J, 3) joints relative to the root; (B, T, bones, 3, 3) turns of the bones, None for a skeleton without;
-        (B, T, 3) how far the root is moved from where it was recorded.
-    """
+    lowered by `crouch`."""
     if pose.shape[-1] == 3:
-        return resize_people(skeleton, pose, g, spread), None, pose.new_zeros(*pose.shape[:2], 3)
+        return Bodies(resize_people(skeleton, pose, g, spread), None, pose.new_zeros(*pose.shape[:2], 3), contact)
     turns = quaternions_to_matrices(pose)
     if mix:
-        turns = mix_bodies(skeleton, turns, g, mix)
+        turns, contact = mix_bodies(skeleton, turns, contact, g, mix)
     turns, moved = crouch(skeleton, turns, g, bent)
     # Nobody carries a bone exactly as the recording's skeleton did.
     deviation = [0.15 if b.name.endswith("hand") else 0.05 for b in skeleton.bones]
     drawn = torch.randn(len(pose), 1, len(skeleton.bones), 3, generator=g, device=pose.device)
     turns = turns @ rotation_vectors_to_matrices(drawn * pose.new_tensor(deviation)[:, None] * spread)
-    return pose_people(skeleton, turns, random_people(skeleton, len(pose), g, spread)), turns, moved
+    joints = pose_people(skeleton, turns, random_people(skeleton, len(pose), g, spread))
+    return Bodies(joints, turns, moved, contact)

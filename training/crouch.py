@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from lifter.skeleton import FEET, Skeleton
+from training.rotation import rotation_vectors_to_matrices
 
 LOWEST = 0.3
 """How near hips come to the ankles, in lengths of the leg: lower than it they sit on their heels."""
@@ -18,7 +20,7 @@ DEEPEST = 0.5
 """Largest lowering, in lengths of the leg."""
 SIDES = ("l_", "r_")
 LEG = ("thigh", "shin", "foot")
-LEG_JOINTS = ("hip", "knee", "ankle", "toe")
+LEG_JOINTS = ("hip", "knee", "ankle")
 LEANS = {"pelvis": 0.35, "spine": 0.7, "head": 0.6}
 """How far bones go along with the trunk's lean; the other ones above the pelvis go all the way."""
 
@@ -69,7 +71,7 @@ def bend(skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: 
     pelvis = turns[:, :, names.index("pelvis")]
     up = turns.new_tensor([0.0, 0.0, 1.0])
     # Scene space: at rest people face -Y and have their left side at +X.
-    lateral = _unit(pelvis[..., 0] * turns.new_tensor([1.0, 1.0, 0.0]))
+    lateral = normalize(pelvis[..., 0] * turns.new_tensor([1.0, 1.0, 0.0]), dim=-1)
     forward = torch.cross(lateral, up.expand_as(lateral), dim=-1)
     upright = (pelvis[..., 2, 2].amin(1) > 0.5).to(turns)[:, None]
 
@@ -84,7 +86,8 @@ def bend(skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: 
     bent = turns.clone()
     for b, name in enumerate(names):
         if name[2:] not in LEG or name[:2] not in SIDES:
-            bent[:, :, b] = _about(lateral, lean * LEANS.get(name, 1.0)) @ turns[:, :, b]
+            turn = rotation_vectors_to_matrices(lateral * lean[..., None] * LEANS.get(name, 1.0))
+            bent[:, :, b] = turn @ turns[:, :, b]
     for side, (thigh, shin) in legs.items():
         hip = at[f"{side}hip"]
         before, after = pelvis @ hip, bent[:, :, names.index("pelvis")] @ hip
@@ -108,30 +111,18 @@ def _two_bones(thigh: Tensor, shin: Tensor, reach: Tensor, foot: Tensor) -> tupl
     did and, the straighter the leg, to where the foot points."""
     a, b = thigh.norm(dim=-1, keepdim=True), shin.norm(dim=-1, keepdim=True)
     length = torch.minimum(torch.maximum(reach.norm(dim=-1, keepdim=True), (a - b).abs() * 1.05), (a + b) * 0.9995)
-    along = _unit(reach)
-    hint = _unit(thigh) - _unit(thigh + shin) + 0.3 * _unit(foot)
-    across = _unit(hint - (hint * along).sum(-1, keepdim=True) * along)
+    along = normalize(reach, dim=-1)
+    hint = normalize(thigh, dim=-1) - normalize(thigh + shin, dim=-1) + 0.3 * normalize(foot, dim=-1)
+    across = normalize(hint - (hint * along).sum(-1, keepdim=True) * along, dim=-1)
     cosine = ((a * a + length * length - b * b) / (2 * a * length)).clamp(-1, 1)
     new_thigh = a * (cosine * along + (1 - cosine * cosine).sqrt() * across)
     return new_thigh, along * length - new_thigh
 
 
-def _unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-
-
-def _about(axis: Tensor, angle: Tensor) -> Tensor:
-    """(..., 3, 3) turns about (..., 3) unit axes by (...) radians."""
-    x, y, z = axis.unbind(-1)
-    o = torch.zeros_like(x)
-    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
-    s, c = angle.sin()[..., None, None], angle.cos()[..., None, None]
-    return torch.eye(3, device=axis.device, dtype=axis.dtype) + s * k + (1 - c) * (k @ k)
-
-
 def _onto(old: Tensor, new: Tensor) -> Tensor:
     """(..., 3, 3) smallest turns that take one direction to another; a leg is never turned right round."""
-    u, v = _unit(old), _unit(new)
+    u, v = normalize(old, dim=-1), normalize(new, dim=-1)
     axis = torch.cross(u, v, dim=-1)
     sine = axis.norm(dim=-1)
-    return _about(axis / sine.clamp(min=1e-6)[..., None], torch.atan2(sine, (u * v).sum(-1)))
+    angle = torch.atan2(sine, (u * v).sum(-1))
+    return rotation_vectors_to_matrices(axis * (angle / sine.clamp(min=1e-6))[..., None])

@@ -102,8 +102,8 @@ def _window(net: nn.Module, frames: int) -> int | None:
     """Frames that a checkpoint is used with at once: as many as it was trained with, unless it sees no farther."""
     if isinstance(net, Follower | Screen) and net.window:
         return min(frames, net.window)
-    reach = int(getattr(net, "reach", 0))
-    return frames if frames == 1 or reach >= frames else None
+    order = int(getattr(net, "order", getattr(net, "reach", 0)))
+    return frames if frames == 1 or order >= frames else None
 
 
 def example_input(

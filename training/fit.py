@@ -165,7 +165,8 @@ def _start_from(net: nn.Module, path: Path) -> None:
         raise MotionliftError(f"{path}: no such file to start from", "Give the .safetensors file of an export")
     try:
         state = load_file(path)
-        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        fresh = {k: v for k, v in net.state_dict().items() if k.startswith("recalls.")}  # without effect yet
+        net.load_state_dict(fresh | {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except (OSError, RuntimeError, ValueError) as error:
         raise MotionliftError(
             f"{path}: does not fit the network ({error})", "Train with the network it is of"

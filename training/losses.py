@@ -77,8 +77,10 @@ def likelihood(joints: Tensor, truth: Tensor, real: Tensor | None, log_sigma: Te
 
 
 def contact(logits: Tensor, truth: Tensor, real: Tensor | None) -> Tensor:
-    """Cross entropy of (B, T, points) logits of touching the ground; truth in 0..1."""
-    return average(functional.binary_cross_entropy_with_logits(logits, truth, reduction="none"), real)
+    """Cross entropy of (B, T, points) logits of touching the ground; truth in 0..1, NaN where it is not known."""
+    known = truth.isfinite().to(logits)
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth.nan_to_num(), reduction="none")
+    return average(entropy * known, real) / average(known, real).clamp(min=1e-6)
 
 
 def gravity(down: Tensor, truth: Tensor, real: Tensor | None) -> Tensor:

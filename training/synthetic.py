@@ -58,7 +58,7 @@ class Footage:
     Attributes:
         rays: (B, T, J, 2) keypoints, x/z and y/z; score: (B, T, J), 0 where missing.
         joints: (B, T, J, 3) metres relative to the root; down: (B, 3) direction of gravity.
-        contact: (B, T, points); fps: frames a second.
+        contact: (B, T, points), NaN where it is not known; fps: frames a second.
     """
 
     rays: Tensor
@@ -181,7 +181,7 @@ def shoot(
     """Put a motion on random bodies and look at them through random cameras.
 
     Args:
-        pose, root: the motion (training/bodies.py); contact: (B, T, points), passed through.
+        pose, root: the motion (training/bodies.py); contact: (B, T, points), of the feet that are not another clip's.
         noise: 0 gives clean 2D and the true lens; 1 a detector's errors.
         spread: how far proportions spread.
         mix: share of the clips in which a part of the body moves as in another clip (`mix_bodies`).
@@ -190,7 +190,7 @@ def shoot(
             if None.
     """
     unit = skeleton.height / PERSON
-    joints, turns, moved = random_bodies(skeleton, pose, g, spread, mix, bent)
+    joints, turns, moved, contact = random_bodies(skeleton, pose, contact, g, spread, mix, bent)
     path = root + moved
     path = path - path.mean(1, keepdim=True)
     shots = random_shots(path, skeleton.height, g)

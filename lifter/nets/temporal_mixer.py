@@ -6,6 +6,10 @@ any number of frames, one included, and a long clip gives the same result in one
 ones. The three frames are joined and multiplied by one matrix, which CPUs do far faster than a depthwise
 convolution over time (measured when training: five times).
 
+How long the limbs of a person are is seen over seconds, not in a moment: of a leg seen from the front there is no
+telling whether it is bent or short. So between some blocks a frame recalls a mean over several seconds, weighted by how
+telling the network finds each frame of them (as in the attention-free transformer of Zhai et al., arXiv 2105.14103).
+
 The network does not draw the body again from memory. What a joint's ray says is passed on to the output: along the
 ray a joint lies where the depth that the network finds puts it. It finds the distance of the person, the depth of each
 joint behind the root, how far each ray is to be believed, and a shift across the line of sight, which is all there is
@@ -23,13 +27,20 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class TemporalMixerConfig:
-    """Sizes. `joints` J are both input and output; `contacts` are the feet points of the contact head."""
+    """Sizes.
+
+    Attributes:
+        joints: J, both input and output; contacts: feet points of the contact head.
+        recalls: blocks before which a frame recalls the `memory` frames on either side, the nearer the more.
+    """
 
     joints: int = 33
     contacts: int = 4
     channels: int = 384
     hidden: int = 448
     dilations: tuple[int, ...] = (1, 2, 4, 8, 4, 2)
+    recalls: tuple[int, ...] = ()
+    memory: int = 120
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,6 +59,25 @@ class Block(nn.Module):
         padded = nn.functional.pad(self.norm(x), (0, 0, d, d))
         three = torch.cat([padded[:, : -2 * d], padded[:, d:-d], padded[:, 2 * d :]], -1)
         return x + self.down(nn.functional.gelu(self.up(three)))
+
+
+class Recall(nn.Module):
+    """Adds to each frame what frames near and far tell; without effect before it has been trained."""
+
+    def __init__(self, config: TemporalMixerConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.channels)
+        self.tell = nn.Linear(config.channels, config.channels)
+        self.out = nn.Linear(config.channels // 2, config.channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, near: Tensor) -> Tensor:
+        """x (B, T, channels); near (T, T), how much a frame counts for another."""
+        told, telling = self.tell(self.norm(x)).chunk(2, -1)
+        weight = telling.clamp(-8, 8).exp()
+        mean = (near @ (weight * told)) / (near @ weight)
+        return x + self.out(nn.functional.gelu(mean))
 
 
 class TemporalMixer(nn.Module):
@@ -70,19 +100,28 @@ class TemporalMixer(nn.Module):
         j = config.joints
         self.embed = nn.Linear(3 * j + 2, config.channels)
         self.blocks = nn.ModuleList(Block(config, d) for d in config.dilations)
+        self.recalls = nn.ModuleDict({str(n): Recall(config) for n in config.recalls})
         self.norm = nn.LayerNorm(config.channels)
         self.head = nn.Linear(config.channels, 5 * j + 1 + config.contacts + 3)
 
     @property
     def reach(self) -> int:
         """Frames on either side that a frame's result can depend on."""
+        return self.order + len(self.recalls) * self.config.memory
+
+    @property
+    def order(self) -> int:
+        """Frames on either side whose order matters; beyond them is only the mean, of any number of frames."""
         return sum(self.config.dilations)
 
     def forward(self, rays: Tensor, score: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         j = self.config.joints
         log_size = size.clamp(min=1e-3).log()[..., None]
         x = self.embed(torch.cat([rays.clamp(-8, 8).flatten(2), score, log_size, torch.ones_like(log_size)], -1))
-        for block in self.blocks:
+        near = _nearness(x, self.config.memory)
+        for n, block in enumerate(self.blocks):
+            if str(n) in self.recalls:
+                x = self.recalls[str(n)](x, near)
             x = block(x)
         parts = [2 * j, j, j, j, 1, self.config.contacts, 3]
         shift, depth, belief, log_sigma, distance, contact, down = self.head(self.norm(x)).float().split(parts, -1)
@@ -93,6 +132,13 @@ class TemporalMixer(nn.Module):
             contact,
             down / (down.norm(dim=-1, keepdim=True) + 1e-6),
         )
+
+
+def _nearness(x: Tensor, memory: int) -> Tensor:
+    """(T, T) how much frames count for each other: falls to 0 beyond `memory` frames, so that results do not jump where
+    a telling frame comes into reach."""
+    time = torch.arange(x.shape[1], device=x.device)
+    return (1 - (time[:, None] - time).abs() / (memory + 1)).clamp(min=0)
 
 
 def along_rays(

@@ -7,14 +7,8 @@ torch = pytest.importorskip("torch")
 
 from lifter.rotation import quat_to_matrix  # noqa: E402
 from lifter.skeleton import Skeleton, load_skeleton  # noqa: E402
-from training.bodies import (  # noqa: E402
-    mirror_motion,
-    mix_bodies,
-    pose_people,
-    quaternions_to_matrices,
-    random_people,
-    resize_people,
-)
+from training.bodies import mirror_motion, mix_bodies, pose_people, random_people, resize_people  # noqa: E402
+from training.rotation import quaternions_to_matrices  # noqa: E402
 
 
 def test_people_differ_but_are_of_one_height_and_symmetric(body: Skeleton) -> None:
@@ -59,18 +53,25 @@ def test_a_skeleton_without_bones_gets_other_proportions_and_one_size() -> None:
     assert torch.allclose(unchanged, rest / 1.3, atol=1e-5)
 
 
-def test_mixed_bodies_keep_their_feet_and_how_parts_hang_on_them(body: Skeleton) -> None:
+def test_mixed_bodies_keep_how_parts_hang_on_them_and_forget_contacts_of_other_legs(body: Skeleton) -> None:
     g = torch.Generator().manual_seed(0)
     turns = torch.linalg.qr(torch.randn(64, 3, len(body.bones), 3, 3, generator=g))[0]
-    mixed = mix_bodies(body, turns, g, 0.5)
+    contact = torch.ones(64, 3, 4)
+    mixed, known_contact = mix_bodies(body, turns, contact, g, 0.5)
     names = [b.name for b in body.bones]
     changed = ~torch.isclose(mixed, turns, atol=1e-5).flatten(3).all(-1).all(1)
-    assert not changed[:, [names.index(n) for n in ("pelvis", "l_thigh", "l_shin", "l_foot", "r_foot")]].any()
+    assert not changed[:, names.index("pelvis")].any()
     assert 0.3 < changed.any(1).float().mean() < 0.6
+    for side, points in (("l_", slice(0, 2)), ("r_", slice(2, 4))):
+        of_another = changed[:, names.index(f"{side}foot")]
+        assert of_another.any() and not of_another.all()
+        assert known_contact[of_another, :, points].isnan().all()
+        assert torch.equal(known_contact[~of_another, :, points], contact[~of_another, :, points])
     # A part that came from another clip is turned to its carrier as it was there.
     arm, chest = names.index("l_upper_arm"), names.index("l_clavicle")
     relative = mixed[:, :, chest].mT @ mixed[:, :, arm]
     known = turns[:, :, chest].mT @ turns[:, :, arm]
     of = [torch.isclose(relative[i], known, atol=1e-4).flatten(1).all(1).any() for i in range(64)]
     assert all(of)
-    assert torch.equal(mix_bodies(body, turns, g, 0.0), turns)
+    same, same_contact = mix_bodies(body, turns, contact, g, 0.0)
+    assert torch.equal(same, turns) and torch.equal(same_contact, contact)

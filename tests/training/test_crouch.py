@@ -85,7 +85,7 @@ def test_a_skeleton_without_legs_is_left_alone() -> None:
 def test_bodies_say_how_far_the_root_moves(body: Skeleton) -> None:
     g = torch.Generator().manual_seed(0)
     pose = torch.tensor([1.0, 0, 0, 0]).expand(16, 5, len(body.bones), 4)
-    joints, turns, moved = random_bodies(body, pose, g, 0.0, bent=1.0)
+    joints, turns, moved, _ = random_bodies(body, pose, torch.ones(16, 5, 4), g, 0.0, bent=1.0)
     ankle = body.joint("l_ankle")
     assert turns is not None and moved[..., 2].min() < -0.1
     height = (joints[:, :, ankle] + moved)[..., 2]

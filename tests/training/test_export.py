@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,16 +36,17 @@ LENS = make_lens(1280, 720, focal=1000)
 UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 
-def tiny(name: str, **data: object) -> RunConfig:
+def tiny(name: str, extra: dict[str, Any] | None = None, **data: object) -> RunConfig:
     size = "body" if name == "temporal_mixer" else "xs"
     options = {"channels": 16} | ({} if name in ("tcn", "temporal_mixer") else {"layers": 1})
     options |= {"window": 32} if name in ("ssr_stf", "transformer_gcn", "st_transformer") else {}
+    options |= extra or {}
     return RunConfig(NetworkConfig(name, size, options), MotionData(**({"frames": 16} | data)))  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=net_names())
+@pytest.fixture(params=[*((n, {}) for n in net_names()), ("temporal_mixer", {"recalls": [1, 3], "memory": 5})])
 def exported(request: pytest.FixtureRequest, body: Skeleton, tmp_path: Path):
-    config = tiny(request.param)
+    config = tiny(*request.param)
     net = new_net(config, body)
     for p in net.parameters():  # fresh heads say nearly nothing
         p.data += 0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1))
@@ -84,15 +86,16 @@ def test_a_checkpoint_of_any_network_makes_a_take(exported, moving: tuple[np.nda
     assert np.isfinite(take.people[0].joints_world).all()
 
 
-@pytest.mark.parametrize(("name", "frames", "window"), [
-    ("st_transformer", 16, 16),
-    ("temporal_mixer", 32, None),
-    ("temporal_mixer", 16, 16),  # it sees 21 frames either side, farther than its clips were
+@pytest.mark.parametrize(("name", "frames", "options", "window"), [
+    ("st_transformer", 16, {}, 16),
+    ("temporal_mixer", 32, {}, None),
+    ("temporal_mixer", 16, {}, 16),  # it sees 21 frames either side, farther than its clips were
+    ("temporal_mixer", 32, {"recalls": [2]}, None),  # a mean is of any number of frames
 ])  # fmt: skip
 def test_a_long_clip_is_lifted_without_seams(
-    name: str, frames: int, window: int | None, body: Skeleton, tmp_path: Path
+    name: str, frames: int, options: dict[str, Any], window: int | None, body: Skeleton, tmp_path: Path
 ) -> None:
-    config = tiny(name, frames=frames)
+    config = tiny(name, options, frames=frames)
     export(new_net(config, body), body, config, {}, tmp_path / "net")
     checkpoint = load_checkpoint(str(tmp_path / "net.onnx"))
     assert checkpoint.window == window

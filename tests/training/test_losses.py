@@ -60,6 +60,16 @@ def test_contact() -> None:
     assert losses.contact(torch.full((1, 2, 4), 20.0), torch.ones(1, 2, 4), None).item() < 1e-6
 
 
+def test_contacts_that_are_not_known_count_for_nothing() -> None:
+    truth = torch.tensor([[[1.0, math.nan], [math.nan, math.nan]]])
+    logits = torch.zeros(1, 2, 2, requires_grad=True)
+    loss = losses.contact(logits, truth, None)
+    assert loss.item() == pytest.approx(math.log(2))
+    loss.backward()
+    assert logits.grad is not None and torch.equal(logits.grad != 0, truth.isfinite())
+    assert losses.contact(logits, torch.full_like(truth, math.nan), None).item() == 0
+
+
 def test_gravity() -> None:
     down, sideways = torch.tensor([[[0.0, 1, 0]]]), torch.tensor([[[1.0, 0, 0]]])
     assert losses.gravity(down, down, None).item() == 0
