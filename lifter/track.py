@@ -99,6 +99,22 @@ class _Piece:
     detections: list[Detection] = field(default_factory=list[Detection])
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """A piece that grows no more, as joining looks at it.
+
+    Attributes:
+        size: typical, pixels; colours: (PARTS, 3) of the clothes.
+        speed_in, speed_out: (2,) pixels a second at its beginning and its end.
+    """
+
+    piece: _Piece
+    size: float
+    colours: Array
+    speed_in: Array
+    speed_out: Array
+
+
 class Tracking:
     """Follows people through a clip, fed frame by frame, so that it can be done beside detection.
 
@@ -134,9 +150,10 @@ class Tracking:
         if self._numbered is not None:
             people = _told_apart(self._numbered)
         else:
-            people = self._pieces
+            stretches = [_stretch(p) for p in self._pieces]
             for gap, limit in ROUNDS:
-                people = _joined(people, self._mirror, gap, limit)
+                stretches = _joined(stretches, self._mirror, gap, limit)
+            people = [s.piece for s in stretches]
         return _people_tracks(people, self._layout, self._fps)
 
 
@@ -337,7 +354,12 @@ def _velocity(piece: _Piece, end: bool) -> Array:
     return np.median(difference[both], axis=0) / seconds * min(1.0, seconds / (0.5 * MOTION_SECONDS))
 
 
-def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limit: float) -> list[_Piece]:
+def _stretch(piece: _Piece) -> _Stretch:
+    speeds = (_velocity(piece, end) for end in (False, True))
+    return _Stretch(piece, _typical_size(piece), _clothes(piece), *speeds)
+
+
+def _joined(stretches: list[_Stretch], mirror: NDArray[np.intp], longest: float, limit: float) -> list[_Stretch]:
     """Pieces to people: every piece is followed by one other or by none, so that all links together cost least.
 
     A link costs the squares of how far the body is from where it was heading before the gap and came from after it, of
@@ -346,17 +368,17 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
     """
     from scipy.optimize import linear_sum_assignment  # loads for longer than a take takes to solve
 
-    count = len(pieces)
+    count = len(stretches)
     if count < 2:
-        return pieces
+        return stretches
+    pieces = [s.piece for s in stretches]
     first: Array = np.array([p.times[0] for p in pieces])
     last: Array = np.array([p.times[-1] for p in pieces])
     order = np.argsort(first)
     cost = np.full((count, count), np.inf)
-    out_speed = np.stack([_velocity(p, end=True) for p in pieces])
-    in_speed = np.stack([_velocity(p, end=False) for p in pieces])
-    sizes: Array = np.array([_typical_size(p) for p in pieces])
-    colours = np.stack([_clothes(p) for p in pieces])
+    out_speed, in_speed = np.stack([s.speed_out for s in stretches]), np.stack([s.speed_in for s in stretches])
+    sizes: Array = np.array([s.size for s in stretches])
+    colours = np.stack([s.colours for s in stretches])
     for i in range(count):
         gap = first - last[i]
         near: list[int] = [int(j) for j in np.flatnonzero((gap > 0) & (gap <= longest))]
@@ -380,23 +402,23 @@ def _joined(pieces: list[_Piece], mirror: NDArray[np.intp], longest: float, limi
         few = (weight.min(0) < 4) & (away > 0.5)
         cost[i, near] = np.where((common >= 3) & ~few, total, np.inf)
     if not (cost < limit).any():
-        return pieces
+        return stretches
     whole = np.full((count, 2 * count), 1e6)
     whole[:, :count] = np.minimum(cost, 1e6)
     whole[np.arange(count), count + np.arange(count)] = limit
     rows, columns = linear_sum_assignment(whole)
     following = {int(r): int(c) for r, c in zip(rows, columns, strict=True) if c < count and whole[r, c] < limit}
     begins = set(range(count)) - set(following.values())
-    people: list[_Piece] = []
+    people: list[_Stretch] = []
     for start in (int(i) for i in order if int(i) in begins):
-        person, at = _Piece(), start
-        while True:
-            person.times += pieces[at].times
-            person.detections += pieces[at].detections
-            if at not in following:
-                break
-            at = following[at]
-        people.append(person)
+        chain = [start]
+        while chain[-1] in following:
+            chain.append(following[chain[-1]])
+        if len(chain) == 1:
+            people.append(stretches[start])
+            continue
+        times = [t for i in chain for t in pieces[i].times]
+        people.append(_stretch(_Piece(times, [d for i in chain for d in pieces[i].detections])))
     return people
 
 
@@ -414,7 +436,7 @@ def _clothes(piece: _Piece) -> Array:
     some = piece.detections[:: max(1, len(piece.detections) // 30)]
     nothing = np.full((len(PARTS), 3), np.nan)
     seen = np.stack([nothing if d.colours is None else np.asarray(d.colours, np.float64) for d in some])
-    return np.where(np.isfinite(seen).any(0), _median(seen, axis=0), np.nan)
+    return _median(seen, axis=0)
 
 
 def _dressed_apart(one: Array, others: Array) -> Array:
