@@ -42,6 +42,7 @@ LAYOUT = "mediapipe33"
 RATES = (24, 25, 30, 48, 60, 120)
 LENSES = (0.8, 0.9, 1.0, 1.1, 1.2)
 TILTS = (0, 10, 20, 35, 90)
+LENGTHS = (1, 9, 27, 81, 243)
 FRAMES = 81
 FEW = 4
 """Layouts, frame rates and lenses are tried on one of so many recordings."""
@@ -80,19 +81,28 @@ class Frames:
     said: NDArray[np.bool_]
     truth: NDArray[np.bool_]
 
-    def mean(self, values: Array) -> float:
-        """Mean over the frames of a source, then over sources."""
-        return float(np.mean([values[self.source == s].mean() for s in np.unique(self.source)]))
+    def mean(self, values: Array, sources: NDArray[np.str_] | None = None) -> float:
+        """Mean over the frames of a source, then over sources, or some of them."""
+        of = np.unique(self.source) if sources is None else sources
+        return float(np.mean([values[self.source == s].mean() for s in of]))
 
 
 def film_all(
-    store: Store, noise: float, fps: float, frames: int, layout: str = LAYOUT, every: int = 1
+    store: Store,
+    noise: float,
+    fps: float,
+    frames: int,
+    *,
+    layout: str = LAYOUT,
+    every: int = 1,
+    split: str = "test",
+    spread: float = 1.0,
 ) -> Iterator[Filmed]:
-    """Every recording of the test subjects, or one of `every`, at a rate, in pieces."""
-    for i in store.motion("test").tolist()[::every]:
+    """Every recording of a split's subjects, or one of `every`, at a rate, in pieces; proportions spread so far."""
+    for i in store.motion(split).tolist()[::every]:
         pose, root, contacts, fresh = pieces(store, i, fps, frames)
         g = torch.Generator().manual_seed(zlib.crc32(store.names[i].encode()))
-        shot = shoot(store.skeleton, pose, root, contacts, g, fps=fps, noise=noise, layout=layout)
+        shot = shoot(store.skeleton, pose, root, contacts, g, fps=fps, noise=noise, layout=layout, spread=spread)
         yield Filmed(store.sources[i], store.names[i], shot, fresh)
 
 
@@ -101,12 +111,13 @@ def scored_joints(checkpoint: Checkpoint) -> list[int]:
 
 
 def lift_all(
-    checkpoint: Checkpoint, store: Store, noise: float, lens: float = 1.0, layout: str = LAYOUT, every: int = 1
+    checkpoint: Checkpoint, store: Store, noise: float, lens: float = 1.0, frames: int = FRAMES, **which: Any
 ) -> Frames:
-    """Lift everything in windows of FRAMES; `lens` is the true focal length over the one that is assumed."""
+    """Lift everything in pieces; `lens` is the true focal length over the one that is assumed, `which` as of
+    `film_all`."""
     scored = scored_joints(checkpoint)
     parts: list[tuple[Any, ...]] = []
-    for one in film_all(store, noise, checkpoint.fps, FRAMES, layout, every):
+    for one in film_all(store, noise, checkpoint.fps, frames, **which):
         views = followed(store.skeleton, replace(one.footage, rays=one.footage.rays * lens))
         inputs = [x.numpy().astype(np.float32) for x in (views.rays, views.score, views.size)]
         joints, log_sigma, logit, down = lift_views(inputs, checkpoint)
@@ -162,6 +173,16 @@ def sections(checkpoint: Checkpoint, store: Store, plots: Path | None) -> list[s
         "By joint, all 33, left and right together, MPJPE in mm:",
         "",
         *_joint_table(checkpoint, clean, noisy),
+        "",
+        "What the error comes of. The recordings that the network was trained with (one of 12, the same four sources), "
+        "and the test subjects' where people's proportions differ less or not at all from the skeleton's; MPJPE / "
+        "P-MPJPE in mm:",
+        "",
+        *_cause_table(checkpoint, store, clean, noisy),
+        "",
+        f"By the frames of a clip, one of {FEW} recordings, MPJPE / P-MPJPE in mm:",
+        "",
+        *_length_table(checkpoint, store),
         "",
         f"By layout, one of {FEW} recordings, MPJPE / P-MPJPE in mm:",
         "",
@@ -237,6 +258,29 @@ def _joint_table(checkpoint: Checkpoint, clean: Frames, noisy: Frames) -> list[s
     return lines
 
 
+def _cause_table(checkpoint: Checkpoint, store: Store, clean: Frames, noisy: Frames) -> list[str]:
+    scored, tested = scored_joints(checkpoint), np.unique(clean.source)
+
+    def cells(**which: Any) -> str:
+        both = (lift_all(checkpoint, store, n, **which) for n in (0.0, 1.0))
+        return " | ".join(_pair(f, scored, tested) for f in both)
+
+    lines = ["| subjects | proportions | clean | noisy |", "|---|---|---|---|"]
+    lines.append(f"| test | random | {_pair(clean, scored)} | {_pair(noisy, scored)} |")
+    lines.append(f"| of training | random | {cells(split='train', every=12)} |")
+    lines.append(f"| test | half as far from the skeleton's | {cells(spread=0.5)} |")
+    lines.append(f"| test | the skeleton's | {cells(spread=0.0)} |")
+    return lines
+
+
+def _length_table(checkpoint: Checkpoint, store: Store) -> list[str]:
+    lines = ["| frames | " + " | ".join(str(n) for n in LENGTHS) + " |", "|---" * (len(LENGTHS) + 1) + "|"]
+    for what, noise in (("clean", 0.0), ("noisy", 1.0)):
+        found = (lift_all(checkpoint, store, noise, frames=n, every=FEW) for n in LENGTHS)
+        lines.append(f"| {what} | " + " | ".join(_pair(f, scored_joints(checkpoint)) for f in found) + " |")
+    return lines
+
+
 def _layout_table(checkpoint: Checkpoint, store: Store) -> list[str]:
     names = [LAYOUT, *(n for n in noise_layouts() if n != LAYOUT)]
     lines = ["| layout | clean | noisy |", "|---|---|---|"]
@@ -246,8 +290,8 @@ def _layout_table(checkpoint: Checkpoint, store: Store) -> list[str]:
     return lines
 
 
-def _pair(f: Frames, scored: list[int]) -> str:
-    return f"{1000 * f.mean(f.error[:, scored].mean(1)):.1f} / {1000 * f.mean(f.aligned):.1f}"
+def _pair(f: Frames, scored: list[int], sources: NDArray[np.str_] | None = None) -> str:
+    return " / ".join(f"{1000 * f.mean(x, sources):.1f}" for x in (f.error[:, scored].mean(1), f.aligned))
 
 
 def _rate_table(checkpoint: Checkpoint, store: Store) -> list[str]:
@@ -297,7 +341,7 @@ def _seam_lines(checkpoint: Checkpoint, store: Store) -> list[str]:
     parts = [lift(xy[s], score[s], lens, fps, checkpoint).joints for s in (slice(0, half), slice(half, None))]
     off = 1000 * np.linalg.norm(whole - np.concatenate(parts), axis=-1).max(-1)
     away = np.abs(np.arange(len(off)) + 0.5 - half)
-    cells = [f"{off[away > n].max():.2f} mm beyond {n} frames" for n in (0, 15, 30, 60, 90)]
+    cells = [f"{off[away > n].max():.2f} mm beyond {n} frames" for n in (0, 15, 30, 60, 120, 240)]
     return [
         f"A clip of {len(off)} frames lifted whole and in two halves, largest difference of a joint: "
         f"{', '.join(cells)} (aim: 2 mm away from the cut)."
