@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from ..errors import UserError
 from .clip import Plan, Status, Steps, animate_clip, capture_clip
 from .clips import Clip
-from .records import FOLDER, Record, remove_leftovers, remove_parts_of
+from .records import FOLDER, Record, read_record, remove_leftovers, remove_parts_of
 from .run import ATTEMPTS, Watcher, failed_by_defect
 
 LOSSES = 3
@@ -79,6 +79,7 @@ def run_on_ray(clips: Sequence[Clip], plan: Plan, resources: Resources, watcher:
     capture = ray.remote(max_retries=LOSSES, num_cpus=resources.cpus, num_gpus=resources.gpus)(capture_there)
     animate = ray.remote(max_retries=LOSSES, num_cpus=1)(animate_there)
     shared = ray.put(plan)
+    before = {clip.name: read_record(plan.out, clip.name) for clip in clips}
 
     def begin(clip: Clip) -> Any:
         record = capture.options(name=f"capture {clip.name}").remote(clip, shared, mark)
@@ -100,6 +101,9 @@ def run_on_ray(clips: Sequence[Clip], plan: Plan, resources: Resources, watcher:
                     under_way[begin(clip)] = clip, attempt + 1
                     watcher.again(record)
                     continue
+                if record.state == "skipped" and read_record(plan.out, clip.name) != before[clip.name]:
+                    # Done by a task of this batch that was lost before it could say so.
+                    record = replace(record, state="done")
                 records[clip.name] = record if record.state == "skipped" else replace(record, attempts=attempt)
                 watcher.ended(records[clip.name])
                 status.done += 1

@@ -100,10 +100,7 @@ def test_a_worker_and_a_machine_are_lost_and_all_takes_are_as_without_a_cluster(
     assert f"{CLIPS} of {CLIPS + 1} clips are done" in said
 
     told = json.loads((tmp_path / "ray" / "batch.json").read_text())
-    counts = told["counts"]
-    # A take that was written when its machine was lost is found done by the task that comes in its place.
-    assert counts["done"] + counts["skipped"] == CLIPS
-    assert (counts["clips"], counts["failed"]) == (CLIPS + 1, 1)
+    assert told["counts"] == {"clips": CLIPS + 1, "done": CLIPS, "skipped": 0, "failed": 1}
     assert [c["name"] for c in told["clips"] if c["error"]] == ["bad"]
     for i in range(CLIPS):
         assert same_take(tmp_path / "ray" / f"shot{i}.take.npz", tmp_path / "alone" / f"shot{i}.take.npz")
