@@ -121,7 +121,7 @@ def fit(config: RunConfig, out: Path) -> Lifting:
     if config.pretraining is not None:
         _start_pretrained(net, out / "pretraining" / LAST)
     if config.start:
-        _start_from(net, Path(config.start))
+        start_from(net, Path(config.start))
     module = Lifting(net, data.skeleton, config)
     _run(module, data, config, out, config.steps, [Average(config.ema)])
     return module
@@ -158,14 +158,18 @@ def _start_pretrained(net: nn.Module, path: Path) -> None:
     load_encoder(net.net, {k: v for k, v in student.items() if not k.startswith("heads.")})  # pyright: ignore
 
 
-def _start_from(net: nn.Module, path: Path) -> None:
+def start_from(net: nn.Module, path: Path) -> None:
+    """Take the weights of an export. Recalls that it does not have stay without effect.
+
+    Raises MotionliftError for a file that is not there or of another network.
+    """
     from safetensors.torch import load_file
 
     if not path.is_file():
         raise MotionliftError(f"{path}: no such file to start from", "Give the .safetensors file of an export")
     try:
         state = load_file(path)
-        fresh = {k: v for k, v in net.state_dict().items() if k.startswith("recalls.")}  # without effect yet
+        fresh = {k: v for k, v in net.state_dict().items() if k.startswith("recalls.")}
         net.load_state_dict(fresh | {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except (OSError, RuntimeError, ValueError) as error:
         raise MotionliftError(

@@ -30,7 +30,7 @@ from training.data.human36m import Human36mSource  # noqa: E402
 from training.data.mpi_inf_3dhp import MpiInf3dhpSource  # noqa: E402
 from training.data.prepare import Corpus, prepare  # noqa: E402
 from training.export import calibrate, change_header, deviation, example_input, export  # noqa: E402
-from training.fit import new_net  # noqa: E402
+from training.fit import new_net, start_from  # noqa: E402
 
 LENS = make_lens(1280, 720, focal=1000)
 UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -132,6 +132,19 @@ def test_a_run_is_exported_with_its_card_and_can_be_begun_from(store: Path, tmp_
     wrong = ["--set", "network={name: tcn, size: xs}", "--set", f"start={start}"]
     assert main(["fit", path, "--out", str(tmp_path / "other"), *wrong]) == 2
     assert main(["export", str(tmp_path / "nothing")]) == 2
+
+
+def test_a_network_without_recalls_begins_one_that_has_them(body: Skeleton, tmp_path: Path) -> None:
+    plain = new_net(tiny("temporal_mixer"), body)
+    export(plain, body, tiny("temporal_mixer"), {}, tmp_path / "plain")
+    recalling = new_net(tiny("temporal_mixer", {"recalls": [3]}), body)
+    start_from(recalling, tmp_path / "plain.safetensors")
+    x = example_input(body, tiny("temporal_mixer"), 16)
+    with torch.no_grad():
+        assert torch.equal(plain(*x)[0], recalling.eval()(*x)[0])
+    export(recalling, body, tiny("temporal_mixer", {"recalls": [3]}), {}, tmp_path / "recalling")
+    with pytest.raises(MotionliftError, match="does not fit"):  # what it recalls would be lost
+        start_from(plain, tmp_path / "recalling.safetensors")
 
 
 def test_published_protocols_from_archive_to_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
