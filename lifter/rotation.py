@@ -40,22 +40,23 @@ def shortest_arc(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> 
 
 def quat_to_matrix(q: NDArray[np.floating[Any]]) -> Array:
     """(..., 4) unit quaternions to (..., 3, 3)."""
-    w, x, y, z = np.moveaxis(np.asarray(q, np.float64), -1, 0)
-    m = np.stack(
-        [
-            1 - 2 * (y * y + z * z),
-            2 * (x * y - w * z),
-            2 * (x * z + w * y),
-            2 * (x * y + w * z),
-            1 - 2 * (x * x + z * z),
-            2 * (y * z - w * x),
-            2 * (x * z - w * y),
-            2 * (y * z + w * x),
-            1 - 2 * (x * x + y * y),
-        ],
-        -1,
-    )
+    m = np.stack(matrix_entries(*np.moveaxis(np.asarray(q, np.float64), -1, 0)), -1)
     return m.reshape(*m.shape[:-1], 3, 3)
+
+
+def matrix_entries(w: Any, x: Any, y: Any, z: Any) -> list[Any]:
+    """The nine entries, row by row, of the matrices of unit quaternions; arrays or, in training, tensors."""
+    return [
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
 
 
 def matrix_to_quat(m: NDArray[np.floating[Any]]) -> Array:
