@@ -118,7 +118,7 @@ class TemporalMixer(nn.Module):
         j = self.config.joints
         log_size = size.clamp(min=1e-3).log()[..., None]
         x = self.embed(torch.cat([rays.clamp(-8, 8).flatten(2), score, log_size, torch.ones_like(log_size)], -1))
-        near = _nearness(x, self.config.memory)
+        near = _nearness(x, self.config.memory) if self.recalls else x  # which nothing looks at then
         for n, block in enumerate(self.blocks):
             if str(n) in self.recalls:
                 x = self.recalls[str(n)](x, near)
