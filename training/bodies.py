@@ -23,6 +23,18 @@ from training.rotation import quaternions_to_matrices, rotation_vectors_to_matri
 PERSON = 1.70
 """Height for which lengths are said here and in what films bodies, metres."""
 
+PLACES = {
+    **dict.fromkeys(("nose", "ear", "spine"), 0.012),
+    **dict.fromkeys(("chest", "neck", "head", "head_top"), 0.008),
+    **dict.fromkeys(("thumb", "index", "little", "heel", "toe"), 0.003),
+}
+"""Where a joint or a marker lies differs between people and between those who define it: metres, 1 sigma along each
+axis; 0.004 for others."""
+
+SWINGS = ("upper_arm", "thigh")
+SWING = 0.3
+"""Bones that `swing_limbs` turns, and by how much, radians, 1 sigma about each axis."""
+
 
 def mirror_motion(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same motion in a mirror (x -> -x)."""
@@ -39,7 +51,9 @@ def mirror_motion(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tenso
 def random_people(skeleton: Skeleton, batch: int, g: torch.Generator, spread: float = 1.0) -> Tensor:
     """(B, J, 3) offsets of each joint from its parent: random proportions, all of the same height.
 
-    How parts of people vary together is in a table; joints of other names vary by themselves. Sides agree.
+    How parts vary, and vary together (long legs go with long arms), is fitted to grown-ups of both sexes in the
+    ANSUR II survey of the US Army (2012): tests/training/test_bodies.py compares. Joints of other names vary by
+    themselves; sides agree.
     """
     d = g.device
     names, parents = skeleton.joint_names, torch.tensor(skeleton.parents, device=d)
@@ -50,34 +64,33 @@ def random_people(skeleton: Skeleton, batch: int, g: torch.Generator, spread: fl
     def scale(deviation: float) -> Tensor:
         return (torch.randn(batch, generator=g, device=d) * deviation * spread).exp()
 
-    leg, arm, torso, head = scale(0.04), scale(0.04), scale(0.05), scale(0.05)
+    limbs, torso, head = scale(0.052), scale(0.015), scale(0.05)
+    leg, arm, ends = limbs * scale(0.01), limbs * scale(0.01), limbs * scale(0.022)
     factors = {
-        "spine": torso * scale(0.08),
-        "chest": torso * scale(0.06),
-        "neck": torso * scale(0.05),
-        "head": scale(0.08),
+        "spine": torso * scale(0.05),
+        "chest": torso * scale(0.04),
+        "neck": torso * scale(0.03),
+        "head": scale(0.05),
         "head_top": head,
         "nose": head,
         "ear": head,
         "clavicle": torso,
-        "shoulder": scale(0.07),
-        "elbow": arm * scale(0.04),
-        "wrist": arm * scale(0.04),
-        "thumb": arm * scale(0.06),
-        "index": arm * scale(0.06),
-        "little": arm * scale(0.06),
-        "hip": scale(0.10),
-        "knee": leg * scale(0.04),
-        "ankle": leg * scale(0.04),
-        "heel": scale(0.08),
-        "toe": scale(0.06),
+        "shoulder": limbs * scale(0.025),
+        "elbow": arm * scale(0.015),
+        "wrist": arm * scale(0.027),
+        "thumb": ends,
+        "index": ends,
+        "little": ends,
+        "hip": scale(0.075),
+        "knee": leg * scale(0.047),
+        "ankle": leg * scale(0.025),
+        "heel": ends,
+        "toe": ends,
     }
     kind = [n.removeprefix("l_").removeprefix("r_") for n in names]
-    others = {k: scale(0.06) for k in dict.fromkeys(kind) if k not in factors}
+    others = {k: scale(0.04) for k in dict.fromkeys(kind) if k not in factors}
     factor = torch.stack([(factors | others)[k] for k in kind], 1)
-    # Where a marker or a joint lies differs between people and between those who define it; sides agree.
-    vague = ("nose", "head_top", "ear", "hip", "clavicle", "shoulder", "spine")
-    deviation = torch.tensor([0.012 if k in vague else 0.008 for k in kind], device=d) * spread * unit
+    deviation = torch.tensor([PLACES.get(k, 0.004) for k in kind], device=d) * spread * unit
     jitter = torch.randn(batch, len(names), 3, generator=g, device=d) * deviation[:, None]
     if skeleton.symmetric:
         swap = torch.tensor(skeleton.mirror.tolist(), device=d)
@@ -169,6 +182,33 @@ def mix_bodies(
     return torch.where(belongs[:, None, :, None, None], moved, turns), contact
 
 
+def swing_limbs(
+    skeleton: Skeleton, turns: Tensor, contact: Tensor, g: torch.Generator, share: float
+) -> tuple[Tensor, Tensor]:
+    """Let arms and legs be held otherwise than they were: in a share of the clips each is turned by a constant in its
+    joint, with one chance in two. Whether a foot on a leg so turned touches the ground is not known.
+
+    Args, Returns: as of `mix_bodies`. A skeleton without such bones stays as it is.
+    """
+    batch, d = len(turns), turns.device
+    names = [b.name for b in skeleton.bones]
+    chain = _chain([-1 if b.parent is None else names.index(b.parent) for b in skeleton.bones])
+    feet = [int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names]
+    chosen = torch.rand(batch, 1, generator=g, device=d) < share
+    for b, bone in enumerate(skeleton.bones):
+        if bone.parent is None or not bone.name.endswith(SWINGS):
+            continue
+        swung = chosen & (torch.rand(batch, 1, generator=g, device=d) < 0.5)
+        swing = rotation_vectors_to_matrices(SWING * torch.randn(batch, 1, 3, generator=g, device=d))
+        carrier = turns[:, :, names.index(bone.parent)]
+        change = carrier @ swing @ carrier.mT
+        belongs = torch.from_numpy(chain[:, b] > 0).to(d) & swung
+        turns = torch.where(belongs[:, None, :, None, None], change[:, :, None] @ turns, turns)
+        if contact.shape[-1]:
+            contact = contact.masked_fill(belongs[:, None, feet], torch.nan)
+    return turns, contact
+
+
 class Bodies(NamedTuple):
     """B clips of bodies in motion.
 
@@ -192,14 +232,17 @@ def random_bodies(
     spread: float,
     mix: float = 0.0,
     bent: float = 0.0,
+    swung: float = 0.0,
 ) -> Bodies:
-    """A motion on random proportions, spread as far as `spread`; `mix` as of `mix_bodies`, `bent` the share that is
-    lowered by `crouch`."""
+    """A motion on random proportions, spread as far as `spread`; `mix` and `swung` as of `mix_bodies` and
+    `swing_limbs`, `bent` the share that is lowered by `crouch`."""
     if pose.shape[-1] == 3:
         return Bodies(resize_people(skeleton, pose, g, spread), None, pose.new_zeros(*pose.shape[:2], 3), contact)
     turns = quaternions_to_matrices(pose)
     if mix:
         turns, contact = mix_bodies(skeleton, turns, contact, g, mix)
+    if swung:
+        turns, contact = swing_limbs(skeleton, turns, contact, g, swung)
     turns, moved = crouch(skeleton, turns, g, bent)
     # Nobody carries a bone exactly as the recording's skeleton did.
     deviation = [0.15 if b.name.endswith("hand") else 0.05 for b in skeleton.bones]

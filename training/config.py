@@ -47,8 +47,9 @@ class MotionData:
         short_share: in this share of the steps clips are shorter, down to one frame, and as many more.
         noise: 0 gives clean 2D and the true lens, 1 a detector's errors.
         spread: how far the proportions of people spread.
-        mix: in this share of the clips, a part of the body that carries no foot moves as in another clip.
+        mix: in this share of the clips, a part of the body moves as in another clip.
         bent: share of the clips that are lowered onto bent knees, trunks leaning (training/crouch.py).
+        swung: share of the clips in which arms and legs are held otherwise than they were recorded.
         layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
             at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.
@@ -65,6 +66,7 @@ class MotionData:
     spread: float = 1.0
     mix: float = 0.0
     bent: float = 0.0
+    swung: float = 0.0
     layout: str = ""
     source_weights: dict[str, float] = field(default_factory=dict)
 

@@ -176,6 +176,7 @@ def shoot(
     spread: float = 1.0,
     mix: float = 0.0,
     bent: float = 0.0,
+    swung: float = 0.0,
     layout: str | Sequence[str] | None = None,
 ) -> Footage:
     """Put a motion on random bodies and look at them through random cameras.
@@ -186,11 +187,12 @@ def shoot(
         spread: how far proportions spread.
         mix: share of the clips in which a part of the body moves as in another clip (`mix_bodies`).
         bent: share of the clips that are lowered onto bent knees (training/crouch.py).
+        swung: share of the clips in which arms and legs are held otherwise (`swing_limbs`).
         layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
             if None.
     """
     unit = skeleton.height / PERSON
-    joints, turns, moved, contact = random_bodies(skeleton, pose, contact, g, spread, mix, bent)
+    joints, turns, moved, contact = random_bodies(skeleton, pose, contact, g, spread, mix, bent, swung)
     path = root + moved
     path = path - path.mean(1, keepdim=True)
     shots = random_shots(path, skeleton.height, g)

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from lifter.rotation import quat_to_matrix  # noqa: E402
 from lifter.skeleton import Skeleton, load_skeleton  # noqa: E402
-from training.bodies import mirror_motion, mix_bodies, pose_people, random_people, resize_people  # noqa: E402
+from training.bodies import mirror_motion, mix_bodies, pose_people, random_people, resize_people, swing_limbs  # noqa: E402
 from training.rotation import quaternions_to_matrices  # noqa: E402
 
 
@@ -19,6 +19,49 @@ def test_people_differ_but_are_of_one_height_and_symmetric(body: Skeleton) -> No
     assert height.std() < 1e-5 and height.mean() == pytest.approx(1.7 - 0.018, abs=1e-5)
     assert offsets.std(0)[body.joint("l_knee")].norm() > 0.005
     assert torch.allclose(joints[:, body.mirror.tolist()] * torch.tensor([-1.0, 1, 1]), joints, atol=1e-6)
+
+
+ANSUR_II = {
+    "thigh": 4.9, "shin": 3.9, "leg": 3.4, "upper arm": 3.9, "forearm": 4.6, "arm": 3.8, "shoulders": 5.0, "hips": 9.2,
+    "foot": 4.0, "trunk": 4.0, "head": 5.7,
+}  # fmt: skip
+"""Standard deviation of a length over the stature in % of its mean, of the first 62 men and 62 women of the survey's
+public tables: trochanterion, lateral epicondyle and malleolus heights; acromion to radiale, radiale to stylion;
+biacromial and bicristal breadths; ball of foot length; cervicale less trochanterion height, stature less cervicale."""
+
+
+def test_people_vary_as_people_do(body: Skeleton) -> None:
+    offsets = random_people(body, 5000, torch.Generator().manual_seed(0))
+    identity = torch.eye(3).expand(len(offsets), 1, len(body.bones), 3, 3)
+    places = pose_people(body, identity, offsets)[:, 0]
+
+    def apart(a: str, b: str) -> torch.Tensor:
+        return (places[:, body.joint(a)] - places[:, body.joint(b)]).norm(dim=-1)
+
+    middle = (places[:, body.joint("l_hip")] + places[:, body.joint("r_hip")]) / 2
+    lengths = {
+        "thigh": apart("l_hip", "l_knee"),
+        "shin": apart("l_knee", "l_ankle"),
+        "upper arm": apart("l_shoulder", "l_elbow"),
+        "forearm": apart("l_elbow", "l_wrist"),
+        "shoulders": apart("l_shoulder", "r_shoulder"),
+        "hips": apart("l_hip", "r_hip"),
+        "foot": apart("l_heel", "l_toe"),
+        "trunk": (places[:, body.joint("neck")] - middle).norm(dim=-1),
+        "head": apart("neck", "head_top"),
+    }
+    lengths |= {"leg": lengths["thigh"] + lengths["shin"], "arm": lengths["upper arm"] + lengths["forearm"]}
+    varied = {k: 100 * float(x.std() / x.mean()) for k, x in lengths.items()}
+    assert varied == pytest.approx(ANSUR_II, rel=0.15)
+
+    def go_together(a: str, b: str) -> float:
+        return float(torch.corrcoef(torch.stack([lengths[a], lengths[b]]).log())[0, 1])
+
+    # The survey's: 0.58, 0.70, -0.87 and -0.54; with 124 people within 0.2 (2 sigma).
+    assert go_together("upper arm", "forearm") == pytest.approx(0.58, abs=0.2)
+    assert go_together("leg", "arm") == pytest.approx(0.70, abs=0.25)
+    assert go_together("trunk", "leg") == pytest.approx(-0.87, abs=0.2)
+    assert go_together("trunk", "arm") == pytest.approx(-0.54, abs=0.2)
 
 
 def test_no_spread_is_the_skeleton_itself(body: Skeleton) -> None:
@@ -74,4 +117,31 @@ def test_mixed_bodies_keep_how_parts_hang_on_them_and_forget_contacts_of_other_l
     of = [torch.isclose(relative[i], known, atol=1e-4).flatten(1).all(1).any() for i in range(64)]
     assert all(of)
     same, same_contact = mix_bodies(body, turns, contact, g, 0.0)
+    assert torch.equal(same, turns) and torch.equal(same_contact, contact)
+
+
+def test_swung_limbs_move_as_they_did_about_joints_turned_by_a_constant(body: Skeleton) -> None:
+    g = torch.Generator().manual_seed(0)
+    turns = torch.linalg.qr(torch.randn(32, 3, len(body.bones), 3, 3, generator=g))[0]
+    contact = torch.ones(32, 3, 4)
+    swung, known_contact = swing_limbs(body, turns, contact, g, 0.5)
+    names = [b.name for b in body.bones]
+    changed = ~torch.isclose(swung, turns, atol=1e-5).flatten(3).all(-1).all(1)
+    assert not changed[:, [names.index(n) for n in ("pelvis", "chest", "head", "l_clavicle")]].any()
+    for side, points in (("l_", slice(0, 2)), ("r_", slice(2, 4))):
+        arm, leg = names.index(f"{side}upper_arm"), names.index(f"{side}thigh")
+        assert 0.05 < changed[:, arm].float().mean() < 0.5 and 0.05 < changed[:, leg].float().mean() < 0.5
+        # What hangs on a limb goes with it, and keeps its turn to it.
+        shin, foot = names.index(f"{side}shin"), names.index(f"{side}foot")
+        assert torch.equal(changed[:, leg], changed[:, foot])
+        assert torch.allclose(
+            swung[:, :, leg].mT @ swung[:, :, shin], turns[:, :, leg].mT @ turns[:, :, shin], atol=1e-5
+        )
+        relative = swung[:, :, names.index("pelvis")].mT @ swung[:, :, leg]
+        before = turns[:, :, names.index("pelvis")].mT @ turns[:, :, leg]
+        constant = relative @ before.mT
+        assert torch.allclose(constant, constant[:, :1].expand_as(constant), atol=1e-4)
+        assert known_contact[changed[:, leg], :, points].isnan().all()
+        assert torch.equal(known_contact[~changed[:, leg], :, points], contact[~changed[:, leg], :, points])
+    same, same_contact = swing_limbs(body, turns, contact, g, 0.0)
     assert torch.equal(same, turns) and torch.equal(same_contact, contact)
