@@ -147,6 +147,12 @@ def resize_people(skeleton: Skeleton, joints: Tensor, g: torch.Generator, spread
     return torch.einsum("ij,btjk->btik", chains(skeleton, d), steps)
 
 
+def _hanging(skeleton: Skeleton) -> tuple[NDArray[np.bool_], list[int]]:
+    """(bones, bones) whether the second bone hangs on the first, or is it; and the bones that carry FEET."""
+    feet = [int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names]
+    return _chain(skeleton.bone_parents).T > 0, feet
+
+
 def mix_bodies(
     skeleton: Skeleton, turns: Tensor, contact: Tensor, g: torch.Generator, share: float
 ) -> tuple[Tensor, Tensor]:
@@ -161,10 +167,8 @@ def mix_bodies(
         both; contact is NaN where it is not known.
     """
     batch, d = len(turns), turns.device
-    names = [b.name for b in skeleton.bones]
-    parents = [-1 if b.parent is None else names.index(b.parent) for b in skeleton.bones]
-    feet = [int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names]
-    hangs = _chain(parents).T > 0  # row: a bone; itself and what hangs on it
+    parents = skeleton.bone_parents
+    hangs, feet = _hanging(skeleton)
     parts = [b for b, p in enumerate(parents) if p >= 0]
     if not parts or batch < 2:
         return turns, contact
@@ -191,18 +195,17 @@ def swing_limbs(
     Args, Returns: as of `mix_bodies`. A skeleton without such bones stays as it is.
     """
     batch, d = len(turns), turns.device
-    names = [b.name for b in skeleton.bones]
-    chain = _chain([-1 if b.parent is None else names.index(b.parent) for b in skeleton.bones])
-    feet = [int(skeleton.bone_of_joint[skeleton.joint(n)]) for n in FEET if n in skeleton.joint_names]
+    hangs, feet = _hanging(skeleton)
     chosen = torch.rand(batch, 1, generator=g, device=d) < share
     for b, bone in enumerate(skeleton.bones):
-        if bone.parent is None or not bone.name.endswith(SWINGS):
+        parent = skeleton.bone_parents[b]
+        if parent < 0 or not bone.name.endswith(SWINGS):
             continue
         swung = chosen & (torch.rand(batch, 1, generator=g, device=d) < 0.5)
         swing = rotation_vectors_to_matrices(SWING * torch.randn(batch, 1, 3, generator=g, device=d))
-        carrier = turns[:, :, names.index(bone.parent)]
+        carrier = turns[:, :, parent]
         change = carrier @ swing @ carrier.mT
-        belongs = torch.from_numpy(chain[:, b] > 0).to(d) & swung
+        belongs = torch.from_numpy(hangs[b]).to(d) & swung
         turns = torch.where(belongs[:, None, :, None, None], change[:, :, None] @ turns, turns)
         if contact.shape[-1]:
             contact = contact.masked_fill(belongs[:, None, feet], torch.nan)
