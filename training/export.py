@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as safetensors_bytes
 from torch import nn
 
 from lifter.checkpoint import CONVENTION, IMAGE, SCREEN, Checkpoint, load_checkpoint
@@ -80,7 +80,8 @@ def export(
     entry.key, entry.value = "motionlift", header
     onnx.save(model, str(scratch))
     tensors = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in net.state_dict().items()}
-    save_file(tensors, str(stem.with_suffix(".safetensors")), {"motionlift": header})
+    # Written as bytes: files that safetensors makes itself can be read by nobody else on the machine.
+    stem.with_suffix(".safetensors").write_bytes(safetensors_bytes(tensors, {"motionlift": header}))
     scratch.replace(stem.with_suffix(".onnx"))
 
 
@@ -219,7 +220,7 @@ def change_header(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     entry.value = json.dumps(header)
     scratch = [p.with_name(p.name + ".tmp") for p in (path, weights)]
     onnx.save(model, str(scratch[0]))
-    save_file(tensors, str(scratch[1]), {"motionlift": entry.value})
+    scratch[1].write_bytes(safetensors_bytes(tensors, {"motionlift": entry.value}))
     for part, whole in zip(scratch, (path, weights), strict=True):
         part.replace(whole)
 

@@ -124,6 +124,8 @@ def test_a_run_is_exported_with_its_card_and_can_be_begun_from(store: Path, tmp_
     path = config_file(tmp_path, store, steps=3, validate_every=0)
     assert main(["fit", path, "--out", str(tmp_path / "run")]) == 0
     assert main(["export", str(tmp_path / "run")]) == 0
+    modes = {(tmp_path / "run" / f"run.{kind}").stat().st_mode for kind in ("onnx", "safetensors")}
+    assert len(modes) == 1  # who may read one may read the other
     card = load_checkpoint(str(tmp_path / "run" / "run.onnx")).card
     assert card["steps"] == 3 and card["data"] == {"made": "unknown"} and card["commit"]
     assert card["test subjects, never trained on"] == ["s3"] and card["config"]["network"]["name"] == NET["name"]
