@@ -236,31 +236,31 @@ def _source_table(checkpoint: Checkpoint, clean: Frames, noisy: Frames) -> list[
         "|---|---|---|---|---|---|---|",
     ]
     for what, f in (("clean", clean), ("noisy", noisy)):
-
-        def row(of: NDArray[np.bool_], f: Frames = f) -> list[float]:
-            return [
-                1000 * f.error[of][:, scored].mean(),
-                1000 * f.aligned[of].mean(),
-                float(np.median(f.gravity[of])),
-                contact_scores(f.said[of], f.truth[of])["F1"],
-            ]
-
-        sources = {str(s): f.source == s for s in np.unique(f.source)}
-        lines += [f"| {what} | {s} | {_cells(row(of))} | {of.sum()} |" for s, of in sources.items()]
-        lines.append(f"| {what} | **all frames** | {_cells(row(np.ones(len(f.source), bool)))} | {len(f.source)} |")
-        lines.append(f"| {what} | mean of the sources | {_cells(np.mean([row(of) for of in sources.values()], 0))} | |")
+        every = np.ones(len(f.source), bool)
+        rows = {str(s): _row(f, scored, f.source == s) for s in np.unique(f.source)}
+        lines += [f"| {what} | {s} | {_cells(row)} | {(f.source == s).sum()} |" for s, row in rows.items()]
+        lines.append(f"| {what} | **all frames** | {_cells(_row(f, scored, every))} | {every.sum()} |")
+        lines.append(f"| {what} | mean of the sources | {_cells(np.mean(list(rows.values()), 0))} | |")
     return lines
 
 
 def _subject_table(checkpoint: Checkpoint, clean: Frames, noisy: Frames) -> list[str]:
-    scored, subjects = scored_joints(checkpoint), [str(s) for s in np.unique(clean.subject)]
+    scored, subjects = scored_joints(checkpoint), np.unique(clean.subject)
     lines = ["| 2D | " + " | ".join(subjects) + " |", "|---" * (len(subjects) + 1) + "|"]
     for what, f in (("clean", clean), ("noisy", noisy)):
-        masks = [f.subject == s for s in subjects]
-        pairs = [(1000 * f.error[of][:, scored].mean(), 1000 * f.aligned[of].mean()) for of in masks]
-        lines.append(f"| {what} | " + " | ".join(f"{a:.1f} / {b:.1f}" for a, b in pairs) + " |")
+        lines.append(f"| {what} | " + " | ".join(_pair_of(f, scored, f.subject == s) for s in subjects) + " |")
     frames = " | ".join(str((clean.subject == s).sum()) for s in subjects)
     return [*lines, f"| frames | {frames} |"]
+
+
+def _row(f: Frames, scored: list[int], of: NDArray[np.bool_]) -> list[float]:
+    """MPJPE, P-MPJPE, gravity and contacts of some of the frames, alike whatever source they are of."""
+    return [
+        1000 * f.error[of][:, scored].mean(),
+        1000 * f.aligned[of].mean(),
+        float(np.median(f.gravity[of])),
+        contact_scores(f.said[of], f.truth[of])["F1"],
+    ]
 
 
 def _cells(row: Sequence[float] | Array) -> str:
@@ -313,7 +313,13 @@ def _layout_table(checkpoint: Checkpoint, store: Store) -> list[str]:
 
 
 def _pair(f: Frames, scored: list[int], sources: NDArray[np.str_] | None = None) -> str:
+    """MPJPE / P-MPJPE in mm, the mean of sources."""
     return " / ".join(f"{1000 * f.mean(x, sources):.1f}" for x in (f.error[:, scored].mean(1), f.aligned))
+
+
+def _pair_of(f: Frames, scored: list[int], of: NDArray[np.bool_]) -> str:
+    """The same of some of the frames, alike whatever source they are of."""
+    return f"{1000 * f.error[of][:, scored].mean():.1f} / {1000 * f.aligned[of].mean():.1f}"
 
 
 def _rate_table(checkpoint: Checkpoint, store: Store) -> list[str]:
@@ -330,7 +336,7 @@ def _tilt_table(f: Frames, scored: list[int]) -> list[str]:
     for low, high in pairwise(TILTS):
         of = (np.abs(f.tilt) >= low) & (np.abs(f.tilt) < high)
         heads.append(f"{low} to {high} ({100 * of.mean():.0f} % of the frames)")
-        cells.append(f"{1000 * f.error[of][:, scored].mean():.1f} / {1000 * f.aligned[of].mean():.1f}")
+        cells.append(_pair_of(f, scored, of))
     return ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|", "| " + " | ".join(cells) + " |"]
 
 

@@ -74,9 +74,9 @@ def test_any_frame_rate(network: Checkpoint, seen: np.ndarray, fps: float) -> No
     assert out.joints.shape[0] == len(seen) and np.isfinite(out.joints).all()
 
 
-@pytest.mark.parametrize("fps", [60.0, 120.0])
-def test_fast_footage_does_not_shake_more(network: Checkpoint, seen: np.ndarray, fps: float) -> None:
-    """Somebody who stands, seen with jitter: from frame to frame joints move no more than at 30 frames a second."""
+@pytest.mark.parametrize(("fps", "bound"), [(60.0, 0.75), (120.0, 0.95)])
+def test_fast_footage_does_not_shake_more(network: Checkpoint, seen: np.ndarray, fps: float, bound: float) -> None:
+    """Somebody who stands, seen with jitter: from frame to frame joints move less than at 30 frames a second."""
     rng, step = np.random.default_rng(0), round(fps / 30)
     standing = [np.repeat(seen[[i]], 4 * 60, 0) for i in (0, 0, 0, -1, -1, -1)]
     shaken = [xy + rng.normal(0, 3, xy.shape) for xy in standing]
@@ -85,7 +85,7 @@ def test_fast_footage_does_not_shake_more(network: Checkpoint, seen: np.ndarray,
         lifted = [lift(xy, np.ones(xy.shape[:2]), LENS, at, network).joints for xy in shaken]
         return float(np.mean([np.linalg.norm(j[apart:] - j[:-apart], axis=-1).mean() for j in lifted]))
 
-    assert shake(fps, 1) < shake(30, 1)
+    assert shake(fps, 1) < bound * shake(30, 1)
     assert shake(fps, step) < 1.3 * shake(30, 1)
 
 

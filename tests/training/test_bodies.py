@@ -96,20 +96,34 @@ def test_a_skeleton_without_bones_gets_other_proportions_and_one_size() -> None:
     assert torch.allclose(unchanged, rest / 1.3, atol=1e-5)
 
 
-def test_mixed_bodies_keep_how_parts_hang_on_them_and_forget_contacts_of_other_legs(body: Skeleton) -> None:
+def random_turns(body: Skeleton, clips: int) -> tuple[torch.Tensor, torch.Tensor, torch.Generator]:
+    """(clips, 3, bones, 3, 3), contacts of feet that always stand, and the generator that drew them."""
     g = torch.Generator().manual_seed(0)
-    turns = torch.linalg.qr(torch.randn(64, 3, len(body.bones), 3, 3, generator=g))[0]
-    contact = torch.ones(64, 3, 4)
+    turns = torch.linalg.qr(torch.randn(clips, 3, len(body.bones), 3, 3, generator=g))[0]
+    return turns, torch.ones(clips, 3, 4), g
+
+
+def bones_that_differ(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """(clips, bones)"""
+    return ~torch.isclose(a, b, atol=1e-5).flatten(3).all(-1).all(1)
+
+
+def check_contacts(known: torch.Tensor, contact: torch.Tensor, forgotten: torch.Tensor, points: slice) -> None:
+    """A side's contacts are unknown in the clips whose foot is not where it was recorded, and else as they were."""
+    assert forgotten.any() and not forgotten.all()
+    assert known[forgotten, :, points].isnan().all()
+    assert torch.equal(known[~forgotten, :, points], contact[~forgotten, :, points])
+
+
+def test_mixed_bodies_keep_how_parts_hang_on_them_and_forget_contacts_of_other_legs(body: Skeleton) -> None:
+    turns, contact, g = random_turns(body, 64)
     mixed, known_contact = mix_bodies(body, turns, contact, g, 0.5)
     names = [b.name for b in body.bones]
-    changed = ~torch.isclose(mixed, turns, atol=1e-5).flatten(3).all(-1).all(1)
+    changed = bones_that_differ(mixed, turns)
     assert not changed[:, names.index("pelvis")].any()
     assert 0.3 < changed.any(1).float().mean() < 0.6
     for side, points in (("l_", slice(0, 2)), ("r_", slice(2, 4))):
-        of_another = changed[:, names.index(f"{side}foot")]
-        assert of_another.any() and not of_another.all()
-        assert known_contact[of_another, :, points].isnan().all()
-        assert torch.equal(known_contact[~of_another, :, points], contact[~of_another, :, points])
+        check_contacts(known_contact, contact, changed[:, names.index(f"{side}foot")], points)
     # A part that came from another clip is turned to its carrier as it was there.
     arm, chest = names.index("l_upper_arm"), names.index("l_clavicle")
     relative = mixed[:, :, chest].mT @ mixed[:, :, arm]
@@ -121,12 +135,10 @@ def test_mixed_bodies_keep_how_parts_hang_on_them_and_forget_contacts_of_other_l
 
 
 def test_swung_limbs_move_as_they_did_about_joints_turned_by_a_constant(body: Skeleton) -> None:
-    g = torch.Generator().manual_seed(0)
-    turns = torch.linalg.qr(torch.randn(32, 3, len(body.bones), 3, 3, generator=g))[0]
-    contact = torch.ones(32, 3, 4)
+    turns, contact, g = random_turns(body, 32)
     swung, known_contact = swing_limbs(body, turns, contact, g, 0.5)
     names = [b.name for b in body.bones]
-    changed = ~torch.isclose(swung, turns, atol=1e-5).flatten(3).all(-1).all(1)
+    changed = bones_that_differ(swung, turns)
     assert not changed[:, [names.index(n) for n in ("pelvis", "chest", "head", "l_clavicle")]].any()
     for side, points in (("l_", slice(0, 2)), ("r_", slice(2, 4))):
         arm, leg = names.index(f"{side}upper_arm"), names.index(f"{side}thigh")
@@ -141,7 +153,6 @@ def test_swung_limbs_move_as_they_did_about_joints_turned_by_a_constant(body: Sk
         before = turns[:, :, names.index("pelvis")].mT @ turns[:, :, leg]
         constant = relative @ before.mT
         assert torch.allclose(constant, constant[:, :1].expand_as(constant), atol=1e-4)
-        assert known_contact[changed[:, leg], :, points].isnan().all()
-        assert torch.equal(known_contact[~changed[:, leg], :, points], contact[~changed[:, leg], :, points])
+        check_contacts(known_contact, contact, changed[:, leg], points)
     same, same_contact = swing_limbs(body, turns, contact, g, 0.0)
     assert torch.equal(same, turns) and torch.equal(same_contact, contact)
