@@ -39,7 +39,7 @@ Mask = NDArray[np.bool_]
 def evaluate_open(
     checkpoint: Checkpoint, store: Store, noise: float, frames: int = 81, split: str = "test", layout: str | None = None
 ) -> Table:
-    """Errors of a checkpoint, a row a source.
+    """Errors of a checkpoint, a row a source, one of all frames and one of the sources' mean.
 
     Args:
         noise: 0 for exact 2D and lens, 1 for a detector's errors and a lens that is wrong by 12 % (1 sigma).
@@ -75,7 +75,8 @@ def evaluate_open(
         raise MotionliftError(f"{store.path}: no recording of the {split} subjects", "Prepare the corpus again")
     rows = {s: {k: _summary(k, np.concatenate(v)) for k, v in parts.items()} for s, parts in sorted(sums.items())}
     columns = next(iter(rows.values()))
-    rows["mean of sources"] = {k: float(np.mean([r[k] for r in rows.values()])) for k in columns}
+    rows["all frames"] = {k: _summary(k, np.concatenate([v for s in sums.values() for v in s[k]])) for k in columns}
+    rows["mean of sources"] = {k: float(np.mean([rows[s][k] for s in sums])) for k in columns}
     return Table(
         f"open benchmark, {'noisy' if noise else 'clean'} 2D, {checkpoint.fps:g} frames/s",
         f"{len(names)} joints relative to the root, pieces of {frames} frames, every frame of the {split} subjects, "

@@ -43,7 +43,8 @@ def judged(
     monkeypatch.setattr(protocol, "filmed_pieces", spy)
     monkeypatch.setattr(protocol, "lift_views", said)
     table = protocol.evaluate_open(load_checkpoint("body"), corpus, 0.0, frames=16)
-    assert set(table.rows) == {"made", "mean of sources"} and "clean" in table.protocol
+    assert set(table.rows) == {"made", "all frames", "mean of sources"} and "clean" in table.protocol
+    assert table.rows["made"] == pytest.approx(table.rows["all frames"])
     return dict(table.rows["made"])
 
 
@@ -69,6 +70,28 @@ def test_an_offset_of_all_but_the_root(monkeypatch: pytest.MonkeyPatch, corpus: 
     count = len([n for n in load_skeleton().joint_names if n in protocol.JOINTS])
     assert row["MPJPE"] == pytest.approx(160 * (count - 1) / count, rel=1e-4)
     assert row["PCK"] == 0 and row["AUC"] == 0 and row["MPJVE"] == pytest.approx(0, abs=1e-3)
+
+
+def test_all_frames_count_once_and_so_does_each_source(monkeypatch: pytest.MonkeyPatch, corpus: Store) -> None:
+    """Three fifths of the frames in one source, the rest in another; sigma tells them apart."""
+    real = protocol.filmed_pieces
+
+    def two(*args: Any) -> Iterator[Any]:
+        for _, views, fresh in real(*args):
+            for source, part in (("a", slice(0, 3)), ("b", slice(3, 5))):
+                yield source, type(views)(*(x[part] for x in vars(views).values())), np.ones_like(fresh[part])
+
+    def said(inputs: list[np.ndarray], checkpoint: Any) -> list[np.ndarray]:
+        rays = inputs[0]
+        joints = np.zeros((*rays.shape[:3], 3), np.float32)
+        log_sigma = np.full(rays.shape[:3], np.log(0.3 if len(rays) == 3 else 0.1))
+        return [joints, log_sigma, np.zeros((*rays.shape[:2], 4)), np.tile([0.0, 1, 0], (*rays.shape[:2], 1))]
+
+    monkeypatch.setattr(protocol, "filmed_pieces", two)
+    monkeypatch.setattr(protocol, "lift_views", said)
+    rows = protocol.evaluate_open(load_checkpoint("body"), corpus, 0.0, frames=10).rows
+    assert rows["a"]["sigma"] == pytest.approx(300) and rows["b"]["sigma"] == pytest.approx(100)
+    assert rows["all frames"]["sigma"] == pytest.approx(220) and rows["mean of sources"]["sigma"] == pytest.approx(200)
 
 
 @pytest.mark.parametrize(("frames", "fps"), [(16, 30.0), (7, 30.0), (64, 30.0), (16, 15.0), (16, 40.0)])
