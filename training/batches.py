@@ -201,8 +201,8 @@ class MotionBatches(lightning.LightningDataModule):
                 clip = mirror_motion(self.whole, *clip)
             noise = d.noise if noise is None else noise
             layout = d.layout or d.joints or None
-            how = {"noise": noise, "spread": d.spread, "mix": d.mix, "bent": d.bent, "swung": d.swung, "layout": layout}
-            v = film(self.whole, *clip, g, fps=d.fps, **how)
+            drawn = {"spread": d.spread, "mix": d.mix, "bent": d.bent, "swung": d.swung, "exact": d.exact}
+            v = film(self.whole, *clip, g, fps=d.fps, noise=noise, layout=layout, **drawn)
         k = self.kept
         contact = v.contact if len(k) == len(self.whole.joint_names) else None
         return Example((v.rays[:, :, k], v.score[:, :, k], v.size), v.joints[:, :, k], None, contact, v.down)

@@ -21,8 +21,11 @@ DEEPEST = 0.5
 SIDES = ("l_", "r_")
 LEG = ("thigh", "shin", "foot")
 LEG_JOINTS = ("hip", "knee", "ankle")
-LEANS = {"pelvis": 0.35, "spine": 0.7, "head": 0.6}
-"""How far bones go along with the trunk's lean; the other ones above the pelvis go all the way."""
+HINGE = 0.35
+"""How far the pelvis goes along with the trunk's lean, as of somebody who bends down; who keeps the back straight, as
+athletes do, turns in the hips nearly all the way."""
+HEAD = 0.6
+"""How far the head goes along, the spine goes half of what the pelvis leaves; other bones above it go all the way."""
 
 
 def can_crouch(skeleton: Skeleton) -> bool:
@@ -55,15 +58,19 @@ def crouch(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: float) 
     time = torch.linspace(0, 1, frames, device=d)
     ease = time * time * (3 - 2 * time)
     amount = amounts[:, :1] + (amounts[:, 1:] - amounts[:, :1]) * ease
-    lean = ((0.35 + 0.4 * normal()) * (0.3 + 0.7 * amount / DEEPEST)).clamp(-0.4, 1.3)
-    back = 0.35 * uniform(1) * amount
+    lean = ((0.4 + 0.4 * normal()) * (0.5 + 0.5 * amount / DEEPEST)).clamp(-0.4, 1.3)
+    back = uniform(1) * (0.35 * amount + 0.1 * lean.clamp(min=0))
     chosen = uniform(1) < share
-    return bend(skeleton, turns, amount * chosen, lean * chosen, back * chosen)
+    hinge = 0.15 + 0.8 * uniform(1)
+    return bend(skeleton, turns, amount * chosen, lean * chosen, back * chosen, hinge)
 
 
-def bend(skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower bodies by (B, T) amounts, in lengths of the leg, as far as they can; trunks lean forward by (B, T) radians
-    and the pelvis goes back by (B, T) lengths of the leg. Where nothing is lowered a lean alone is left."""
+def bend(
+    skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: Tensor, hinge: Tensor | float = HINGE
+) -> tuple[Tensor, Tensor]:
+    """Lower bodies by (B, T) amounts, in lengths of the leg, as far as they can; trunks lean forward by (B, T) radians,
+    the pelvis by (B, 1) `hinge` of it, and goes back by (B, T) lengths of the leg. Where nothing is lowered a lean
+    alone is left."""
     names = [b.name for b in skeleton.bones]
     offsets = torch.from_numpy(skeleton.rest_offsets).to(turns)
     at = {n: offsets[skeleton.joint(n)] for n in skeleton.joint_names}
@@ -84,9 +91,10 @@ def bend(skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: 
     moved = (-lowered[..., None] * up - (back * part)[..., None] * forward) * leg
 
     bent = turns.clone()
+    along = {"pelvis": hinge, "spine": (1 + hinge) / 2, "head": HEAD}
     for b, name in enumerate(names):
         if name[2:] not in LEG or name[:2] not in SIDES:
-            turn = rotation_vectors_to_matrices(lateral * lean[..., None] * LEANS.get(name, 1.0))
+            turn = rotation_vectors_to_matrices(lateral * (lean * along.get(name, 1.0))[..., None])
             bent[:, :, b] = turn @ turns[:, :, b]
     for side, (thigh, shin) in legs.items():
         hip = at[f"{side}hip"]

@@ -21,6 +21,7 @@ class LossWeights:
 
     mpjpe: float = 1.0
     n_mpjpe: float = 0.0
+    p_mpjpe: float = 0.0
     velocity: float = 2.0
     bone_length: float = 0.0
     likelihood: float = 0.0
@@ -51,6 +52,25 @@ def n_mpjpe(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) 
     arXiv 1803.04775)."""
     scale = (joints * truth).sum((-1, -2), keepdim=True) / (joints * joints).sum((-1, -2), keepdim=True).clamp(min=1e-9)
     return mpjpe(scale * joints, truth, real, weight)
+
+
+def p_mpjpe(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) -> Tensor:
+    """Mean distance after each frame was moved, turned and scaled onto the truth in the least-squares sense, without
+    reflection (Umeyama, IEEE PAMI 13, 1991): the error of the pose, whichever way the body faces.
+
+    No gradient passes through the turn and the scale, which are the best already.
+    """
+    placed, target = (x - x.mean(-2, keepdim=True) for x in (joints, truth))
+    with torch.no_grad():
+        # Sums of products in place of matrix products: those would be rounded where training is in mixed precision.
+        u, s, vt = torch.linalg.svd((target[..., :, None] * placed[..., None, :]).sum(-3))
+        proper = (torch.linalg.det(u) * torch.linalg.det(vt)).sign()
+        s[..., 2] *= proper
+        u[..., 2] *= proper[..., None]
+        turn = (u[..., :, :, None] * vt[..., None, :, :]).sum(-2)
+        scale = s.sum(-1) / (placed * placed).sum((-1, -2)).clamp(min=1e-9)
+        onto = (scale[..., None, None] * turn)[..., None, :, :]
+    return mpjpe((onto * placed[..., None, :]).sum(-1), target, real, weight)
 
 
 def velocity(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) -> Tensor:

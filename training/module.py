@@ -63,7 +63,7 @@ class Lifting(lightning.LightningModule):
             if not weight:
                 continue
             match name:
-                case "mpjpe" | "n_mpjpe" | "velocity":
+                case "mpjpe" | "n_mpjpe" | "p_mpjpe" | "velocity":
                     parts[name] = getattr(losses, name)(joints, truth, real, self.weight)
                 case "bone_length":
                     parts[name] = losses.bone_length(cast(Tensor, joints), truth, real, self.skeleton.parents)

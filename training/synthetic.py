@@ -177,6 +177,7 @@ def shoot(
     mix: float = 0.0,
     bent: float = 0.0,
     swung: float = 0.0,
+    exact: float = 0.0,
     layout: str | Sequence[str] | None = None,
 ) -> Footage:
     """Put a motion on random bodies and look at them through random cameras.
@@ -188,6 +189,7 @@ def shoot(
         mix: share of the clips in which a part of the body moves as in another clip (`mix_bodies`).
         bent: share of the clips that are lowered onto bent knees (training/crouch.py).
         swung: share of the clips in which arms and legs are held otherwise (`swing_limbs`).
+        exact: share of the clips that are clean in spite of `noise`.
         layout: the detector's keypoint layout or the names of the joints that it sees; drawn at random for each clip
             if None.
     """
@@ -217,6 +219,10 @@ def shoot(
             skeleton, rays, score, seen, outside, g, fps=fps, amount=noise, errors=None if turns is None else errors
         )
         rays = wrong_lens(rays, shots.half, g)
+        if exact:
+            clean = torch.rand(len(pose), 1, 1, generator=g, device=g.device) < exact
+            rays = torch.where(clean[..., None], seen[..., :2] / seen[..., 2:].clamp(min=near), rays)
+            score = torch.where(clean, (seen[..., 2] > near).float(), score)
     score = score * has[:, None]
     rooted = torch.einsum("bij,btkj->btki", full, joints)
     return Footage(rays, score, rooted, -full[..., 2], contact, fps)

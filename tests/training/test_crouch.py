@@ -37,6 +37,20 @@ def test_the_pelvis_comes_down_and_the_feet_stay(body: Skeleton) -> None:
     assert moved[0, 0, 1] == pytest.approx(0.1 * float(leg), rel=0.05)
 
 
+def test_backs_are_bent_or_kept_straight(body: Skeleton) -> None:
+    names = [b.name for b in body.bones]
+    for hinge in (0.2, 0.9):
+        bent, moved = bend(body, standing(body), *amounts(4, 0.3, 0.5, 0.1), hinge=hinge)
+        leans = {
+            n: float(torch.atan2(-bent[0, 0, names.index(n)][1, 2], bent[0, 0, names.index(n)][2, 2])) for n in names
+        }
+        assert leans["pelvis"] == pytest.approx(0.5 * hinge, abs=1e-4)
+        assert leans["pelvis"] < leans["spine"] < leans["chest"] == pytest.approx(0.5, abs=1e-4)
+        before, after = (joints_of(body, *x) for x in ((standing(body), torch.zeros(1, 4, 3)), (bent, moved)))
+        feet = [body.joint(s + n) for s in ("l_", "r_") for n in ("ankle", "heel", "toe")]
+        assert torch.allclose(after[:, feet], before[:, feet], atol=1e-3)
+
+
 def test_bones_keep_their_lengths_and_sides_agree(body: Skeleton) -> None:
     bent, moved = bend(body, standing(body), *amounts(4, 0.45, 0.2, 0.0))
     after = joints_of(body, bent, moved)

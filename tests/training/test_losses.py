@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from lifter.metrics import procrustes  # noqa: E402
 from lifter.skeleton import load_skeleton  # noqa: E402
 from training import losses  # noqa: E402
 
@@ -26,6 +28,37 @@ def test_position_of_any_scale() -> None:
     # One joint at x = 1, truth at y = 1: the best scale is 0, and the error 1.
     p, t = torch.tensor([[[[1.0, 0, 0]]]]), torch.tensor([[[[0.0, 1, 0]]]])
     assert losses.n_mpjpe(p, t, None, torch.ones(1)).item() == pytest.approx(1)
+
+
+def turned(x: torch.Tensor) -> torch.Tensor:
+    """Half as large again, turned by a quarter about z and moved."""
+    return 1.5 * x @ torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) + 2.0
+
+
+def test_position_of_any_place_turn_and_scale() -> None:
+    assert losses.p_mpjpe(turned(TRUTH), TRUTH, None, ONES).item() == pytest.approx(0, abs=1e-5)
+    mirrored = TRUTH * torch.tensor([-1.0, 1, 1])
+    for joints in (mirrored, TRUTH + 0.3 * torch.randn(TRUTH.shape, generator=G)):
+        p, t = (x.reshape(-1, 5, 3).numpy() for x in (joints, TRUTH))
+        expected = np.linalg.norm(procrustes(p, t) - t, axis=-1).mean()
+        for loss in (losses.p_mpjpe(joints, TRUTH, None, ONES), losses.p_mpjpe(turned(joints), TRUTH, None, ONES)):
+            assert loss.item() == pytest.approx(expected, rel=1e-3)
+    joints = turned(TRUTH)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert losses.p_mpjpe(joints, TRUTH, None, ONES).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_position_of_any_turn_is_learned() -> None:
+    """Steps down the slope bring joints to the truth's shape, and leave a frame without extent alone."""
+    joints = (turned(TRUTH) + 0.5 * torch.randn(TRUTH.shape, generator=G)).requires_grad_()
+    before = losses.p_mpjpe(joints, TRUTH, None, ONES).item()
+    for _ in range(200):
+        (slope,) = torch.autograd.grad(losses.p_mpjpe(joints, TRUTH, None, ONES), joints)
+        joints = (joints - 0.5 * slope).detach().requires_grad_()
+    assert losses.p_mpjpe(joints, TRUTH, None, ONES).item() < 0.3 * before
+    point = torch.zeros_like(TRUTH).requires_grad_()
+    (slope,) = torch.autograd.grad(losses.p_mpjpe(point, TRUTH, None, ONES), point)
+    assert slope.isfinite().all()
 
 
 def test_velocity() -> None:
@@ -76,7 +109,7 @@ def test_gravity() -> None:
     assert losses.gravity(down, sideways, None).item() == pytest.approx(math.sqrt(2))
 
 
-@pytest.mark.parametrize("loss", [losses.mpjpe, losses.n_mpjpe, losses.velocity])
+@pytest.mark.parametrize("loss", [losses.mpjpe, losses.n_mpjpe, losses.p_mpjpe, losses.velocity])
 def test_padding_counts_for_nothing(loss) -> None:
     real = torch.ones(2, 6, dtype=torch.bool)
     real[1, 4:] = False

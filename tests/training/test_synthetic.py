@@ -12,7 +12,7 @@ from tests.training.test_prepare import hand, upper  # noqa: E402
 from training.bodies import mirror_motion  # noqa: E402
 from training.detector_noise import keypoint_errors  # noqa: E402
 from training.noise import load_noise  # noqa: E402
-from training.synthetic import draw_layouts, film, random_directions, random_shots, seen_places, wrong_lens  # noqa: E402
+from training.synthetic import Views, draw_layouts, film, random_directions, random_shots, seen_places, wrong_lens  # noqa: E402
 
 
 def still(body: Skeleton, batch: int = 16, frames: int = 12) -> tuple:
@@ -79,6 +79,24 @@ def test_clean_views_project_their_own_joints(body: Skeleton) -> None:
         target = np.stack([x[:, 0] * p[:, 2] - p[:, 0], x[:, 1] * p[:, 2] - p[:, 1]], -1).ravel()
         root, *_ = np.linalg.lstsq(rows, target, rcond=None)
         assert np.abs(rows @ root - target).max() < 1e-3 and root[2] > 1
+
+
+def test_a_share_of_the_clips_is_seen_without_errors(body: Skeleton) -> None:
+    """What is drawn else, the cameras and the other clips' errors, stays."""
+
+    def views(**how: float) -> Views:
+        return film(body, *still(body, 64), torch.Generator().manual_seed(1), layout="mediapipe33", **how)
+
+    clean, noisy, some = views(noise=0.0), views(), views(exact=0.4)
+    assert all(torch.equal(some.score[b], (clean if e else noisy).score[b]) for b, e in enumerate(exactly(some, clean)))
+    same, other = exactly(some, clean), exactly(some, noisy)
+    assert 0.2 < same.float().mean() < 0.6 and torch.equal(other, ~same)
+    assert exactly(views(exact=1.0), clean).all() and exactly(views(exact=0.0), noisy).all()
+
+
+def exactly(a: Views, b: Views) -> torch.Tensor:
+    """(B,) True for clips that see the same rays."""
+    return (a.rays == b.rays).flatten(1).all(1)
 
 
 def test_layouts_hide_what_they_lack(body: Skeleton) -> None:
