@@ -34,6 +34,9 @@ axis; 0.004 for others."""
 SWINGS = ("upper_arm", "thigh")
 SWING = 0.3
 """Bones that `swing_limbs` turns, and by how much, radians, 1 sigma about each axis."""
+REACHES, REACH = 0.3, (0.3, 1.6)
+"""How often arms reach forward in what `swing_limbs` turns, and by how much they are raised, radians: few recorded
+people point at the camera, and all film themselves doing it."""
 
 
 def mirror_motion(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -190,19 +193,32 @@ def swing_limbs(
     skeleton: Skeleton, turns: Tensor, contact: Tensor, g: torch.Generator, share: float
 ) -> tuple[Tensor, Tensor]:
     """Let arms and legs be held otherwise than they were: in a share of the clips each is turned by a constant in its
-    joint, with one chance in two. Whether a foot on a leg so turned touches the ground is not known.
+    joint, with one chance in two, and in some of them arms reach forward, mostly both. Whether a foot on a leg so
+    turned touches the ground is not known.
 
     Args, Returns: as of `mix_bodies`. A skeleton without such bones stays as it is.
     """
     batch, d = len(turns), turns.device
     hangs, feet = _hanging(skeleton)
-    chosen = torch.rand(batch, 1, generator=g, device=d) < share
+
+    def uniform() -> Tensor:
+        return torch.rand(batch, 1, generator=g, device=d)
+
+    chosen = uniform() < share
+    reaches, low, high = chosen & (uniform() < REACHES), *REACH
+    raised = low + (high - low) * uniform()
     for b, bone in enumerate(skeleton.bones):
         parent = skeleton.bone_parents[b]
         if parent < 0 or not bone.name.endswith(SWINGS):
             continue
-        swung = chosen & (torch.rand(batch, 1, generator=g, device=d) < 0.5)
-        swing = rotation_vectors_to_matrices(SWING * torch.randn(batch, 1, 3, generator=g, device=d))
+        swung = chosen & (uniform() < 0.5)
+        turn = SWING * torch.randn(batch, 1, 3, generator=g, device=d) * swung[..., None]
+        swing = rotation_vectors_to_matrices(turn)
+        if bone.name.endswith("upper_arm"):
+            reaching = reaches & (uniform() < 0.8)
+            # About the lateral axis: people face -Y and have their left side at +X.
+            forward = turn.new_tensor([-1.0, 0.0, 0.0]) * (raised * reaching)[..., None]
+            swing, swung = rotation_vectors_to_matrices(forward) @ swing, swung | reaching
         carrier = turns[:, :, parent]
         change = carrier @ swing @ carrier.mT
         belongs = torch.from_numpy(hangs[b]).to(d) & swung

@@ -1,7 +1,8 @@
 """More performers, filmed after the constants of lifting and solving had been chosen: none was tuned on them.
 
-Whoever tunes with one of them in view has to put others in its place. What `sidestep` showed made training bend knees
-(training/crouch.py): in that it is blind no more, and `lift` was filmed afterwards.
+Whoever tunes with one of them in view has to put others in its place. What `sidestep` showed made training bend knees,
+and later keep backs straight (training/crouch.py): in that it is blind no more. `lift` was filmed between the two,
+`keeper` after both.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ UMA = Performer(
     girth=0.97,
     skin=(0.44, 0.24, 0.15), hair=(0.03, 0.02, 0.015), shirt=(0.55, 0.52, 0.46), trousers=(0.05, 0.12, 0.22),
     shoes=(0.30, 0.08, 0.06), long_hair=True,
+)
+
+RUBEN = Performer(
+    Proportions(height=1.84, torso=0.99, head=0.98, shoulders=1.03, hips=0.98, arms=1.02, thighs=1.02, feet=1.02),
+    girth=0.98,
+    skin=(0.55, 0.33, 0.22), hair=(0.16, 0.08, 0.03), shirt=(0.10, 0.42, 0.46), trousers=(0.03, 0.03, 0.035),
+    shoes=(0.50, 0.42, 0.06),
 )
 
 MARCH = Choreography(
@@ -143,6 +151,36 @@ LIFT = Choreography(
     arm_swing=20,
 )
 
+KEEPER = Choreography(
+    seconds=4.4,
+    start=(0.25, 0.2),
+    start_yaw=12,
+    steps=(
+        Step("l", 0.35, 0.62, 0.0, 12, left=0.22), Step("r", 0.70, 0.97, 0.0, 12, left=0.22),
+        Step("r", 1.40, 1.65, 0.05, 6, left=-0.16), Step("l", 1.75, 2.00, 0.05, 6, left=-0.16),
+        Step("l", 3.00, 3.40, 0.25, 2), Step("r", 3.55, 3.95, 0.25, -4),
+    ),
+    keys={
+        "drop": ((-0.5, 0.13), (1.6, 0.15), (2.1, 0.09), (2.6, 0.06), (3.2, 0.01), (4.4, 0.0)),
+        "back": ((-0.5, 0.07), (1.6, 0.07), (2.2, 0.01), (4.4, 0.0)),
+        "pelvis_pitch": ((-0.5, 24), (1.6, 22), (2.2, 10), (3.0, 2), (4.4, 0)),
+        "chest_pitch": ((-0.5, 9), (1.6, 9), (2.2, 4), (3.0, 2), (4.4, 0)),
+        "head_pitch": ((-0.5, -24), (1.6, -22), (2.2, -8), (3.0, 12), (4.4, 0)),
+        "l_lower": ((-0.5, 60), (1.7, 58), (2.2, 74), (2.6, 78), (4.4, 76)),
+        "r_lower": ((-0.5, 60), (1.7, 58), (2.2, 74), (2.6, 78), (4.4, 76)),
+        "l_flex": ((-0.5, 38), (1.7, 42), (2.15, 92), (2.35, 92), (2.8, 40), (3.6, 34), (4.4, 8)),
+        "r_flex": ((-0.5, 38), (1.7, 42), (2.15, 92), (2.35, 92), (2.8, 40), (3.6, 34), (4.4, 8)),
+        "l_elbow": ((-0.5, 55), (1.7, 50), (2.15, 12), (2.35, 12), (2.8, 120), (3.6, 112), (4.4, 30)),
+        "r_elbow": ((-0.5, 55), (1.7, 50), (2.15, 12), (2.35, 12), (2.8, 120), (3.6, 112), (4.4, 30)),
+        "l_pronate": ((-0.5, 25), (2.2, 40), (2.8, -30), (4.4, 0)),
+        "r_pronate": ((-0.5, 25), (2.2, 40), (2.8, -30), (4.4, 0)),
+    },
+    swings=(Swing("shift", -0.4, 1.5, 1.7, 0.012),),
+    stance_width=0.36,
+    toe_out=12,
+    arm_swing=6,
+)
+
 FRESH = {
     # Across the room and round, from the corner, a little above the head.
     "march": Shot(
@@ -163,6 +201,11 @@ FRESH = {
     "lift": Shot(
         UMA, LIFT, aimed((0.35, -2.9, 0.95), (0.15, 0.25, 0.82), 48.0, roll=1.5), fps=25, size=(384, 480),
         floor=(0.30, 0.30, 0.32), wall=(0.42, 0.38, 0.30),
+    ),
+    # Waits in a crouch, side steps, catches a ball before the chest; from the front and a little above the hips.
+    "keeper": Shot(
+        RUBEN, KEEPER, aimed((0.7, -3.5, 1.15), (0.15, 0.15, 0.86), 50.0, roll=-1.0), fps=25, size=(480, 384),
+        floor=(0.12, 0.24, 0.10), wall=(0.50, 0.52, 0.55),
     ),
 }
 

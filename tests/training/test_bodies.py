@@ -154,5 +154,12 @@ def test_swung_limbs_move_as_they_did_about_joints_turned_by_a_constant(body: Sk
         constant = relative @ before.mT
         assert torch.allclose(constant, constant[:, :1].expand_as(constant), atol=1e-4)
         check_contacts(known_contact, contact, changed[:, leg], points)
+    # Some arms reach forward, mostly both as far.
+    names = [b.name for b in body.bones]
+    standing = torch.eye(3).expand(400, 2, len(names), 3, 3)
+    held, _ = swing_limbs(body, standing, torch.zeros(400, 2, 0), g, 1.0)
+    arms = held[:, 0, [names.index(s + "upper_arm") for s in ("l_", "r_")]]
+    high = torch.atan2(-arms[..., 2, 1], arms[..., 2, 2]) > 1.0
+    assert 0.05 < high.float().mean() < 0.3 and 0.35 < high.all(1).sum() / high.any(1).sum() < 0.9
     same, same_contact = swing_limbs(body, turns, contact, g, 0.0)
     assert torch.equal(same, turns) and torch.equal(same_contact, contact)
