@@ -1,7 +1,8 @@
 """The clips with known 3D truth that captures are judged by, and what MediaPipe sees in them.
 
 demo          lifter/demo, rendered, exact truth
-performers    benchmarks/performers, rendered, exact truth; none of them is used for training or tuning
+performers    benchmarks/performers, rendered, exact truth; none is used for training, and to none was tuned but that
+              what sidestep and lunge showed made training bend knees and have arms reach forward
 pose2sim      two views of a man (in the shared data), triangulated from four cameras, good to 2 to 3 cm; a
               second person is in the picture: the person nearest to the truth in the image is taken
 """

@@ -486,8 +486,8 @@ def main() -> int:
         "## Performers on whom nothing was tuned",
         "",
         "They were filmed when all constants had been chosen (benchmarks/performers/fresh.py). What sidestep showed "
-        "made training lower some clips onto bent knees, later with straight backs, and what lunge showed made arms "
-        "reach forward in some: in that these two are blind no more; keeper was filmed after that.",
+        "made training lower some clips onto bent knees, later with straight backs (and what lunge, above, showed made "
+        "arms reach forward in some): in that it is blind no more; keeper was filmed after that.",
         "",
         *clip_table(fresh),
         "",

@@ -131,6 +131,11 @@ def capture(
     if not any(detections):
         raise MotionliftError(f"{path}: nobody is seen in the picture", "Choose a clip or a range in which somebody is")
     tracks = choose_people(tracking.tracks(), people)
+    if not tracks:
+        raise MotionliftError(
+            f"{path}: nobody is seen for long enough to follow",
+            "Choose a clip or a range in which somebody stays in view",
+        )
     # Tracks hold what is needed of the detections, of which an hour fills half a gigabyte.
     detections.clear()
     del tracking
@@ -207,6 +212,10 @@ def lift_keypoints(
     if not any(found):
         raise MotionliftError("Every keypoint is missing", "Pass keypoints with scores above 0")
     tracks = track_people([i / fps for i in range(len(xy))], found, layout, fps)
+    if not tracks:
+        raise MotionliftError(
+            "The keypoints show nobody for long enough to follow", "Pass keypoints of every frame, or a lower rate"
+        )
     header = {
         "version": VERSION,
         "fps": float(fps),

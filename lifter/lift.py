@@ -70,12 +70,17 @@ def lift_people(
             views.append([np.asarray(a, np.float32) for a in (seen, score[some], size)])
     parts = iter([_in_camera(v, r, checkpoint) for v, r in zip(lift_many(views, checkpoint), rotations, strict=True)])
     out: list[Lifted] = []
-    for xy, _ in people:
-        joints, sigma, contact, down = zip(*islice(parts, min(every, len(xy))), strict=True)
-        down = _joined(down)
-        down = down / (np.linalg.norm(down, axis=-1, keepdims=True) + 1e-9)
-        whole = (_joined(joints), _joined(sigma, moves=False), _joined(contact, moves=False), down)
-        out.append(Lifted(*(x[::repeat][: len(xy)] for x in whole)))
+    for xy, score in people:
+        phases = zip(*islice(parts, min(every, len(xy))), strict=True)
+        if every > 1:
+            joints, sigma, contact, down = phases
+            seen = (np.isfinite(xy).all(-1) & (score > 0)).astype(np.float64)
+            down = _joined(down, seen.max(1))
+            down = down / (np.linalg.norm(down, axis=-1, keepdims=True) + 1e-9)
+            whole = (_joined(joints, seen), _joined(sigma, seen), _joined(contact, seen.max(1)), down)
+        else:
+            whole = tuple(x[::repeat][: len(xy)] for (x,) in phases)
+        out.append(Lifted(*whole))
     return out
 
 
@@ -91,25 +96,29 @@ def _denser(
     return rays[low] * (1 - u[..., None]) + rays[high] * u[..., None], between
 
 
-def _joined(phases: Sequence[NDArray[np.float32]], moves: bool = True) -> NDArray[np.float32]:
-    """(T, ...) of the phases' every n-th frames, evened over n frames. At the ends what `moves` is taken to go on, the
-    rest stays within its range.
+def _joined(phases: Sequence[NDArray[np.float32]], seen: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(T, ...) of the n phases' every n-th frames, evened over n frames; the first and the last stay as they are.
 
-    Phases are lifted apart, so each errs in its own way, and one after the other they shake: on white jitter four times
-    as much as 30 frames a second do. The mean over n frames has an equal share of each, and shakes a third as much.
-    (Evening what goes in instead leaves the phases' own errors, and shakes 0.7 and 0.9 times as much at 60 and 120.)
+    Phases are lifted apart, so each errs in its own way, and one after the other they shake. The mean over n frames has
+    an equal share of each.
+
+    Args:
+        seen: (T,) or (T, J), 1 where something was seen, 0 where the network only guessed: that counts next to nothing.
     """
     n = len(phases)
-    out = np.zeros((sum(map(len, phases)), *phases[0].shape[1:]), np.float32)
+    out = np.zeros((len(seen), *phases[0].shape[1:]))
     for phase, part in enumerate(phases):
         out[phase::n] = part
-    if n == 1 or len(out) == 1:
-        return out
+    if n == 1:
+        return out.astype(np.float32)
+    weight = np.maximum(seen, 1e-3).reshape(*seen.shape, *(1,) * (out.ndim - seen.ndim))
     # As long on one side as on the other: of an even number the two frames at the ends count half.
     kernel = np.ones(n) / n if n % 2 else np.concatenate([[0.5], np.ones(n - 1), [0.5]]) / n
     margin = [(n // 2, n // 2)] + [(0, 0)] * (out.ndim - 1)
-    longer = np.pad(out.astype(np.float64), margin, mode="reflect", reflect_type="odd" if moves else "even")
-    return convolve1d(longer, kernel, axis=0)[n // 2 : -(n // 2)].astype(np.float32)
+    weight = np.pad(weight, margin, mode="reflect")
+    longer = np.pad(out, margin, mode="reflect", reflect_type="odd")  # what moves steadily goes on so
+    evened = convolve1d(weight * longer, kernel, axis=0) / convolve1d(weight, kernel, axis=0)
+    return evened[n // 2 : -(n // 2)].astype(np.float32)
 
 
 def _in_camera(

@@ -8,6 +8,7 @@ clips of T frames, on the device of the generator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from lifter.skeleton import FEET, Skeleton
 from training.crouch import crouch
@@ -35,8 +37,8 @@ SWINGS = ("upper_arm", "thigh")
 SWING = 0.3
 """Bones that `swing_limbs` turns, and by how much, radians, 1 sigma about each axis."""
 REACHES, REACH = 0.3, (0.3, 1.6)
-"""How often arms reach forward in what `swing_limbs` turns, and by how much they are raised, radians: few recorded
-people point at the camera, and all film themselves doing it."""
+"""How often arms reach forward in what `swing_limbs` turns; by how much they are raised, radians, and the second of
+these is how far up at most: few recorded people reach towards the camera."""
 
 
 def mirror_motion(skeleton: Skeleton, pose: Tensor, root: Tensor, contact: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -193,8 +195,8 @@ def swing_limbs(
     skeleton: Skeleton, turns: Tensor, contact: Tensor, g: torch.Generator, share: float
 ) -> tuple[Tensor, Tensor]:
     """Let arms and legs be held otherwise than they were: in a share of the clips each is turned by a constant in its
-    joint, with one chance in two, and in some of them arms reach forward, mostly both. Whether a foot on a leg so
-    turned touches the ground is not known.
+    joint, with one chance in two, and in some of them arms that hang reach forward, mostly both. Whether a foot on a
+    leg so turned touches the ground is not known.
 
     Args, Returns: as of `mix_bodies`. A skeleton without such bones stays as it is.
     """
@@ -206,7 +208,7 @@ def swing_limbs(
 
     chosen = uniform() < share
     reaches, low, high = chosen & (uniform() < REACHES), *REACH
-    raised = low + (high - low) * uniform()
+    most = low + (high - low) * uniform()
     for b, bone in enumerate(skeleton.bones):
         parent = skeleton.bone_parents[b]
         if parent < 0 or not bone.name.endswith(SWINGS):
@@ -216,6 +218,7 @@ def swing_limbs(
         swing = rotation_vectors_to_matrices(turn)
         if bone.name.endswith("upper_arm"):
             reaching = reaches & (uniform() < 0.8)
+            raised = torch.minimum(most, _room_to_reach(skeleton, turns, b))
             # About the lateral axis: people face -Y and have their left side at +X.
             forward = turn.new_tensor([-1.0, 0.0, 0.0]) * (raised * reaching)[..., None]
             swing, swung = rotation_vectors_to_matrices(forward) @ swing, swung | reaching
@@ -226,6 +229,17 @@ def swing_limbs(
         if contact.shape[-1]:
             contact = contact.masked_fill(belongs[:, None, feet], torch.nan)
     return turns, contact
+
+
+def _room_to_reach(skeleton: Skeleton, turns: Tensor, arm: int) -> Tensor:
+    """(B, 1) radians by which an upper arm may be raised forward before it points as far forward as REACH goes: none
+    where it is overhead or held out to the side, as it is on the clip's mean."""
+    head, tail = (skeleton.rest[skeleton.joint(n)] for n in (skeleton.bones[arm].head, skeleton.bones[arm].tail))
+    carrier = turns[:, :, skeleton.bone_parents[arm]]
+    held = normalize((carrier.mT @ turns[:, :, arm] @ torch.from_numpy(tail - head).to(turns)).mean(1), dim=-1)
+    angle = torch.atan2(-held[:, 1:2], -held[:, 2:])  # 0 hanging, a quarter turn to the front
+    angle = torch.where(angle < -0.5 * math.pi, angle + 2 * math.pi, angle)
+    return (REACH[1] - angle).clamp(min=0) * (1 - held[:, :1] ** 2)
 
 
 class Bodies(NamedTuple):

@@ -50,7 +50,7 @@ class MotionData:
         mix: in this share of the clips, a part of the body moves as in another clip.
         bent: share of the clips that are lowered onto bent knees, trunks leaning (training/crouch.py).
         swung: share of the clips in which arms and legs are held otherwise than they were recorded.
-        exact: share of the clips that are seen without a detector's errors.
+        exact: share of the clips that are seen without a detector's errors and with the true lens.
         layout: 2D layout of the clips. If it is empty, all of `joints` are seen or, without these, the layout is drawn
             at random for each clip.
         source_weights: how often frames of a source are drawn, relative to their number; 1 for others.

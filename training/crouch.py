@@ -21,11 +21,11 @@ DEEPEST = 0.5
 SIDES = ("l_", "r_")
 LEG = ("thigh", "shin", "foot")
 LEG_JOINTS = ("hip", "knee", "ankle")
-HINGE = 0.35
-"""How far the pelvis goes along with the trunk's lean, as of somebody who bends down; who keeps the back straight, as
-athletes do, turns in the hips nearly all the way."""
-HEAD = 0.6
-"""How far the head goes along, the spine goes half of what the pelvis leaves; other bones above it go all the way."""
+PELVIS_SHARE = (0.15, 0.95)
+"""How far the pelvis goes along with the trunk's lean: little of who bends the back, nearly all the way of who keeps it
+straight and turns in the hips, as athletes do. The spine goes as far as half-way between pelvis and chest."""
+HEAD_SHARE = 0.6
+"""How far the head goes along; the other bones above the pelvis go all the way."""
 
 
 def can_crouch(skeleton: Skeleton) -> bool:
@@ -61,16 +61,17 @@ def crouch(skeleton: Skeleton, turns: Tensor, g: torch.Generator, share: float) 
     lean = ((0.4 + 0.4 * normal()) * (0.5 + 0.5 * amount / DEEPEST)).clamp(-0.4, 1.3)
     back = uniform(1) * (0.35 * amount + 0.1 * lean.clamp(min=0))
     chosen = uniform(1) < share
-    hinge = 0.15 + 0.8 * uniform(1)
-    return bend(skeleton, turns, amount * chosen, lean * chosen, back * chosen, hinge)
+    low, high = PELVIS_SHARE
+    pelvis_share = low + (high - low) * uniform(1)
+    return bend(skeleton, turns, amount * chosen, lean * chosen, back * chosen, pelvis_share)
 
 
 def bend(
-    skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: Tensor, hinge: Tensor | float = HINGE
+    skeleton: Skeleton, turns: Tensor, amount: Tensor, lean: Tensor, back: Tensor, pelvis_share: Tensor | float
 ) -> tuple[Tensor, Tensor]:
     """Lower bodies by (B, T) amounts, in lengths of the leg, as far as they can; trunks lean forward by (B, T) radians,
-    the pelvis by (B, 1) `hinge` of it, and goes back by (B, T) lengths of the leg. Where nothing is lowered a lean
-    alone is left."""
+    the pelvis by (B, 1) `pelvis_share` of that, and goes back by (B, T) lengths of the leg. Feet stay where they are,
+    as far as legs reach."""
     names = [b.name for b in skeleton.bones]
     offsets = torch.from_numpy(skeleton.rest_offsets).to(turns)
     at = {n: offsets[skeleton.joint(n)] for n in skeleton.joint_names}
@@ -91,10 +92,10 @@ def bend(
     moved = (-lowered[..., None] * up - (back * part)[..., None] * forward) * leg
 
     bent = turns.clone()
-    along = {"pelvis": hinge, "spine": (1 + hinge) / 2, "head": HEAD}
+    shares = {"pelvis": pelvis_share, "spine": (1 + pelvis_share) / 2, "head": HEAD_SHARE}
     for b, name in enumerate(names):
         if name[2:] not in LEG or name[:2] not in SIDES:
-            turn = rotation_vectors_to_matrices(lateral * (lean * along.get(name, 1.0))[..., None])
+            turn = rotation_vectors_to_matrices(lateral * (lean * shares.get(name, 1.0))[..., None])
             bent[:, :, b] = turn @ turns[:, :, b]
     for side, (thigh, shin) in legs.items():
         hip = at[f"{side}hip"]

@@ -58,19 +58,15 @@ def p_mpjpe(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) 
     """Mean distance after each frame was moved, turned and scaled onto the truth in the least-squares sense, without
     reflection (Umeyama, IEEE PAMI 13, 1991): the error of the pose, whichever way the body faces.
 
-    No gradient passes through the turn and the scale, which are the best already.
+    No gradient passes through the turn.
     """
     placed, target = (x - x.mean(-2, keepdim=True) for x in (joints, truth))
     with torch.no_grad():
         # Sums of products in place of matrix products: those would be rounded where training is in mixed precision.
-        u, s, vt = torch.linalg.svd((target[..., :, None] * placed[..., None, :]).sum(-3))
-        proper = (torch.linalg.det(u) * torch.linalg.det(vt)).sign()
-        s[..., 2] *= proper
-        u[..., 2] *= proper[..., None]
+        u, _, vt = torch.linalg.svd((target[..., :, None] * placed[..., None, :]).sum(-3).nan_to_num())
+        u[..., 2] *= (torch.linalg.det(u) * torch.linalg.det(vt)).sign()[..., None]
         turn = (u[..., :, :, None] * vt[..., None, :, :]).sum(-2)
-        scale = s.sum(-1) / (placed * placed).sum((-1, -2)).clamp(min=1e-9)
-        onto = (scale[..., None, None] * turn)[..., None, :, :]
-    return mpjpe((onto * placed[..., None, :]).sum(-1), target, real, weight)
+    return n_mpjpe((turn[..., None, :, :] * placed[..., None, :]).sum(-1), target, real, weight)
 
 
 def velocity(joints: Tensor, truth: Tensor, real: Tensor | None, weight: Tensor) -> Tensor:

@@ -208,11 +208,11 @@ def shoot(
     has, errors = draw_layouts(skeleton, len(pose), layout, g)
     seen = in_camera(joints)
     near = 0.25 * unit
-    score = (seen[..., 2] > near).float()
-    found = seen
+    true_rays, in_front = seen[..., :2] / seen[..., 2:].clamp(min=near), (seen[..., 2] > near).float()
+    rays, score = true_rays, in_front
     if noise and errors is not None and turns is not None:
         found = in_camera(joints + (noise * unit) * seen_places(errors, turns, g))
-    rays = found[..., :2] / found[..., 2:].clamp(min=near)
+        rays = found[..., :2] / found[..., 2:].clamp(min=near)
     if noise:
         outside = (rays.abs() > shots.half[:, None, None]).any(-1)
         rays, score = detector_errors(
@@ -221,8 +221,8 @@ def shoot(
         rays = wrong_lens(rays, shots.half, g)
         if exact:
             clean = torch.rand(len(pose), 1, 1, generator=g, device=g.device) < exact
-            rays = torch.where(clean[..., None], seen[..., :2] / seen[..., 2:].clamp(min=near), rays)
-            score = torch.where(clean, (seen[..., 2] > near).float(), score)
+            rays = torch.where(clean[..., None], true_rays, rays)
+            score = torch.where(clean, in_front, score)
     score = score * has[:, None]
     rooted = torch.einsum("bij,btkj->btki", full, joints)
     return Footage(rays, score, rooted, -full[..., 2], contact, fps)

@@ -2,7 +2,7 @@
 
 Whoever tunes with one of them in view has to put others in its place. What `sidestep` showed made training bend knees,
 and later keep backs straight (training/crouch.py): in that it is blind no more. `lift` was filmed between the two,
-`keeper` after both.
+`keeper` after both, and after `lunge` of the first cast had made arms reach forward (training/bodies.py).
 """
 
 from __future__ import annotations

@@ -73,12 +73,14 @@ def test_one_frame_and_missing_joints(network: Checkpoint, seen: np.ndarray) -> 
 def test_any_frame_rate(network: Checkpoint, seen: np.ndarray, fps: float) -> None:
     out = lift(seen, np.ones(seen.shape[:2]), LENS, fps, network)
     assert out.joints.shape[0] == len(seen) and np.isfinite(out.joints).all()
+    assert np.allclose(np.linalg.norm(out.down, axis=-1), 1, atol=1e-3)
+    assert (out.sigma > 0).all() and ((out.contact >= 0) & (out.contact <= 1)).all()
 
 
 @pytest.mark.parametrize("fps", [60.0, 90.0, 120.0])
 def test_fast_footage_shakes_less(network: Checkpoint, seen: np.ndarray, fps: float) -> None:
-    """Somebody who stands, seen with jitter: from frame to frame joints move less than at 30 frames a second, and as
-    much in the same time."""
+    """Somebody who stands, seen with jitter: from frame to frame joints move less than at 30 frames a second, and
+    no more in the same time."""
     rng, step = np.random.default_rng(0), round(fps / 30)
     standing = [np.repeat(seen[[i]], 4 * 60, 0) for i in (0, 0, 0, -1, -1, -1)]
     shaken = [xy + rng.normal(0, 3, xy.shape) for xy in standing]
@@ -93,16 +95,34 @@ def test_fast_footage_shakes_less(network: Checkpoint, seen: np.ndarray, fps: fl
 
 @pytest.mark.parametrize("phases", [1, 2, 3, 4])
 def test_phases_are_joined_in_order_and_evened(phases: int) -> None:
-    even = np.linspace(0, 1, 23)[:, None] * np.array([1.0, -2.0], np.float32) + 3
-    assert np.allclose(_joined([even[p::phases] for p in range(phases)]), even, atol=1e-6)
-    off = np.arange(phases)  # an error of each phase's own becomes its mean
-    apart = [even[p::phases] + off[p] for p in range(phases)]
-    assert np.allclose(_joined(apart)[phases:-phases], (even + off.mean())[phases:-phases], atol=1e-6)
-    assert np.array_equal(_joined([even[:1]] + [even[:0]] * (phases - 1)), even[:1].astype(np.float32))
-    assert len(_joined([even[p:2:phases] for p in range(phases)])) == 2
-    steep = np.array([0.0, 0, 0, 0, 1, 1, 1, 1, 0])[:, None]
-    kept = _joined([steep[p::phases] for p in range(phases)], moves=False)
-    assert kept.min() >= 0 and kept.max() <= 1
+    def joined(x: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+        return _joined([x[p::phases] for p in range(phases)], np.ones(len(x)) if seen is None else seen)
+
+    even = np.linspace(0, 1, 23)[:, None] * np.array([1.0, -2.0]) + 3
+    assert np.allclose(joined(even), even, atol=1e-6)
+    off = (np.arange(23) % phases)[:, None]  # an error of each phase's own becomes its mean
+    assert np.allclose(joined(even + off)[phases:-phases], even[phases:-phases] + (phases - 1) / 2, atol=1e-6)
+    once = joined(np.eye(23)[:, [11]])[:, 0]
+    assert once.sum() == pytest.approx(1) and np.flatnonzero(once).tolist() == list(
+        range(11 - phases // 2, 12 + phases // 2)
+    )
+    step = joined(np.repeat([0.0, 1.0], [4, 5])[:, None])
+    assert step.min() >= 0 and step.max() <= 1
+    for few in range(phases, 5):
+        assert np.allclose(joined(even[:few]), even[:few], atol=1e-6)
+    wrong = np.where(off == 0, even, 1000.0)  # what nobody saw counts for nothing next to what was seen
+    assert np.abs(joined(wrong, (off == 0)[:, 0] + 0.0)[::phases] - even[::phases])[1:-1].max() < 4.0
+
+
+def test_a_joint_seen_now_and_then_in_fast_footage_is_lifted_as_in_slow(network: Checkpoint, seen: np.ndarray) -> None:
+    """Every second frame at 60 frames a second: these frames come out as they do at 30."""
+    fast = np.full((2 * len(seen), *seen.shape[1:]), np.nan)
+    fast[::2] = seen
+    score = np.isfinite(fast).all(-1).astype(float)
+    now_and_then = lift(fast, score, LENS, 60, network)
+    slow = lift(seen, np.ones(seen.shape[:2]), LENS, 30, network)
+    assert np.abs(now_and_then.joints[::2] - slow.joints).mean() < 0.005
+    assert np.allclose(now_and_then.sigma[::2], slow.sigma, rtol=0.05)
 
 
 @pytest.mark.parametrize("layout", sorted(load_layouts()))
@@ -160,6 +180,18 @@ def test_bad_keypoints_are_refused(call: dict[str, object]) -> None:
         lifter.lift_keypoints(arguments.pop("xy"), arguments.pop("score"), **arguments)  # type: ignore[arg-type]
 
 
+def test_keypoints_of_single_frames_far_apart_are_refused(seen: np.ndarray, body: Skeleton) -> None:
+    names = layout_keypoints("coco17")
+    xy = np.full((len(seen), len(names), 2), np.nan)
+    for k, name in enumerate(names):
+        if name in body.joint_names:
+            xy[::4, k] = seen[::4, body.joint(name)]
+    with pytest.raises(MotionliftError, match="long enough"):
+        lifter.lift_keypoints(
+            xy, np.isfinite(xy).all(-1).astype(float), layout="coco17", fps=120, image_size=(1280, 720)
+        )
+
+
 def test_checkpoints_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(MotionliftError, match="No checkpoint"):
         load_checkpoint("nobody")
@@ -185,8 +217,8 @@ def test_checkpoint_of_another_skeleton(tmp_path: Path) -> None:
 
 def test_people_share_a_batch_and_get_what_they_get_alone(network: Checkpoint, seen: np.ndarray) -> None:
     long = np.concatenate([seen, seen[::-1], seen])
-    people = [(x, np.ones(x.shape[:2])) for x in (long, seen, long[:77], seen + 20)]
-    for fps in (30.0, 60.0, 15.0):
+    people = [(x, np.ones(x.shape[:2])) for x in (long, seen, long[:3], long[:77], seen[:1], seen + 20)]
+    for fps in (30.0, 60.0, 120.0, 15.0):
         together = lift_people(people, LENS, fps, network)
         for (xy, score), found in zip(people, together, strict=True):
             alone = lift(xy, score, LENS, fps, network)

@@ -17,6 +17,7 @@ import pytest
 import lifter
 from lifter.capture import capture
 from lifter.detect import Detection
+from lifter.errors import MotionliftError
 from lifter.footage import Frame
 from lifter.pipeline import LONGEST_QUEUE, QUEUE_BYTES, ahead, behind, queue_length
 
@@ -185,6 +186,26 @@ class Breaks:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Glimpses:
+    """A detector that sees somebody in every eighth frame."""
+
+    name, layout, batch = "glimpses", "coco17", 1
+
+    def detect(self, frames: Sequence[Frame]) -> list[list[Detection]]:
+        person = Detection(
+            np.random.default_rng(0).uniform(100, 300, (17, 2)).astype(np.float32), np.ones(17, np.float32)
+        )
+        return [[person] if f.index % 8 == 0 else [] for f in frames]
+
+    def close(self) -> None:
+        pass
+
+
+def test_glimpses_of_somebody_are_nobody_to_follow() -> None:
+    with pytest.raises(MotionliftError, match="long enough"):
+        capture(DEMO, detector=Glimpses())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a network that fails")])

@@ -24,7 +24,7 @@ def amounts(frames: int, *values: float):
 
 def test_the_pelvis_comes_down_and_the_feet_stay(body: Skeleton) -> None:
     turns = standing(body)
-    bent, moved = bend(body, turns, *amounts(4, 0.3, 0.4, 0.1))
+    bent, moved = bend(body, turns, *amounts(4, 0.3, 0.4, 0.1), 0.35)
     before, after = joints_of(body, turns, torch.zeros(1, 4, 3)), joints_of(body, bent, moved)
     feet = [body.joint(s + n) for s in ("l_", "r_") for n in ("ankle", "heel", "toe")]
     leg = before[0, body.joint("l_hip"), 2] - before[0, body.joint("l_ankle"), 2]
@@ -39,12 +39,12 @@ def test_the_pelvis_comes_down_and_the_feet_stay(body: Skeleton) -> None:
 
 def test_backs_are_bent_or_kept_straight(body: Skeleton) -> None:
     names = [b.name for b in body.bones]
-    for hinge in (0.2, 0.9):
-        bent, moved = bend(body, standing(body), *amounts(4, 0.3, 0.5, 0.1), hinge=hinge)
+    for share in (0.2, 0.9):
+        bent, moved = bend(body, standing(body), *amounts(4, 0.3, 0.5, 0.1), share)
         leans = {
             n: float(torch.atan2(-bent[0, 0, names.index(n)][1, 2], bent[0, 0, names.index(n)][2, 2])) for n in names
         }
-        assert leans["pelvis"] == pytest.approx(0.5 * hinge, abs=1e-4)
+        assert leans["pelvis"] == pytest.approx(0.5 * share, abs=1e-4)
         assert leans["pelvis"] < leans["spine"] < leans["chest"] == pytest.approx(0.5, abs=1e-4)
         before, after = (joints_of(body, *x) for x in ((standing(body), torch.zeros(1, 4, 3)), (bent, moved)))
         feet = [body.joint(s + n) for s in ("l_", "r_") for n in ("ankle", "heel", "toe")]
@@ -52,7 +52,7 @@ def test_backs_are_bent_or_kept_straight(body: Skeleton) -> None:
 
 
 def test_bones_keep_their_lengths_and_sides_agree(body: Skeleton) -> None:
-    bent, moved = bend(body, standing(body), *amounts(4, 0.45, 0.2, 0.0))
+    bent, moved = bend(body, standing(body), *amounts(4, 0.45, 0.2, 0.0), 0.35)
     after = joints_of(body, bent, moved)
     flipped = after[:, body.mirror.tolist()] * torch.tensor([-1.0, 1.0, 1.0])
     assert torch.allclose(flipped, after, atol=1e-4)
@@ -60,18 +60,18 @@ def test_bones_keep_their_lengths_and_sides_agree(body: Skeleton) -> None:
 
 
 def test_hips_stay_above_the_heels_and_who_lies_stays_as_he_is(body: Skeleton) -> None:
-    bent, moved = bend(body, standing(body), *amounts(4, 2.0, 0.0, 0.0))
+    bent, moved = bend(body, standing(body), *amounts(4, 2.0, 0.0, 0.0), 0.35)
     after = joints_of(body, bent, moved)
     assert (after[:, body.joint("l_hip"), 2] > after[:, body.joint("l_ankle"), 2] + 0.2).all()
     lying = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ standing(body)
-    same, unmoved = bend(body, lying, *amounts(4, 0.4, 0.4, 0.1))
+    same, unmoved = bend(body, lying, *amounts(4, 0.4, 0.4, 0.1), 0.35)
     assert torch.equal(same, lying) and not unmoved.any()
 
 
 def test_nothing_is_bent_by_nothing_and_a_turned_body_is_bent_the_same(body: Skeleton) -> None:
     g = torch.Generator().manual_seed(0)
     turns = standing(body, 8)
-    same, unmoved = bend(body, turns, *amounts(8, 0.0, 0.0, 0.0))
+    same, unmoved = bend(body, turns, *amounts(8, 0.0, 0.0, 0.0), 0.35)
     assert torch.equal(same, turns) and not unmoved.any()
     quarter = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     bent, moved = crouch(body, turns, torch.Generator().manual_seed(3), 1.0)

@@ -48,17 +48,24 @@ def test_position_of_any_place_turn_and_scale() -> None:
         assert losses.p_mpjpe(joints, TRUTH, None, ONES).item() == pytest.approx(0, abs=1e-5)
 
 
-def test_position_of_any_turn_is_learned() -> None:
-    """Steps down the slope bring joints to the truth's shape, and leave a frame without extent alone."""
+def test_slope_of_the_position_of_any_turn_and_scale() -> None:
+    """Growing or shrinking changes nothing; a step down the slope brings joints to the truth's shape."""
     joints = (turned(TRUTH) + 0.5 * torch.randn(TRUTH.shape, generator=G)).requires_grad_()
     before = losses.p_mpjpe(joints, TRUTH, None, ONES).item()
+    (slope,) = torch.autograd.grad(losses.p_mpjpe(joints, TRUTH, None, ONES), joints)
+    outwards = joints - joints.mean(-2, keepdim=True)
+    assert (slope * outwards).sum((-1, -2)).abs().max() < 1e-6
     for _ in range(200):
         (slope,) = torch.autograd.grad(losses.p_mpjpe(joints, TRUTH, None, ONES), joints)
         joints = (joints - 0.5 * slope).detach().requires_grad_()
     assert losses.p_mpjpe(joints, TRUTH, None, ONES).item() < 0.3 * before
+
+
+def test_frames_without_extent_or_with_nan_end_nothing() -> None:
     point = torch.zeros_like(TRUTH).requires_grad_()
     (slope,) = torch.autograd.grad(losses.p_mpjpe(point, TRUTH, None, ONES), point)
     assert slope.isfinite().all()
+    assert losses.p_mpjpe(torch.full_like(TRUTH, math.nan), TRUTH, None, ONES).isnan()
 
 
 def test_velocity() -> None:
