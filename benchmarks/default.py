@@ -439,7 +439,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="these clips only")
     parser.add_argument("--out", type=Path, help="write the tables here too")
     args = parser.parse_args()
-    args.cache.mkdir(parents=True, exist_ok=True)
+    for folder in (args.cache, args.plots):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         clips, fresh = (
             [c for c in of(args.clips) if not args.only or c.name in args.only] for of in (all_clips, fresh_clips)
