@@ -461,8 +461,8 @@ def main() -> int:
         f"{network.path.stat().st_size / 1e6:.1f} MB.",
         "Both start from the same MediaPipe keypoints. The performers are rendered (benchmarks/performers), pose2sim "
         "is a real man, his truth good to 2 to 3 cm. No network is trained on any of them, and none tuned but that "
-        "what lunge and sidestep showed made training draw more of the like; how 2D detectors err in training was measured "
-        f"on {', '.join(NOISE_MEASURED)}: the others are unseen in that respect.",
+        "what lunge and sidestep showed made training draw more of the like; how 2D detectors err in training was "
+        f"measured on {', '.join(NOISE_MEASURED)}: the others are unseen in that respect.",
         "",
         "## Clips",
         "",
