@@ -62,6 +62,7 @@ from .measures import (
     size_ratio,
     turn_between,
 )
+from .performers.fresh import WHAT_IS_BLIND
 
 Array = NDArray[np.float64]
 
@@ -487,9 +488,7 @@ def main() -> int:
         "",
         "## Performers on whom nothing was tuned",
         "",
-        "They were filmed when all constants had been chosen (benchmarks/performers/fresh.py). What sidestep showed "
-        "made training lower some clips onto bent knees, later with straight backs (and what lunge, above, showed made "
-        "arms reach forward in some): in that it is blind no more; keeper was filmed after that.",
+        WHAT_IS_BLIND,
         "",
         *clip_table(fresh),
         "",

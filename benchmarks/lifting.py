@@ -255,12 +255,7 @@ def _subject_table(checkpoint: Checkpoint, clean: Frames, noisy: Frames) -> list
 
 def _row(f: Frames, scored: list[int], of: NDArray[np.bool_]) -> list[float]:
     """MPJPE, P-MPJPE, gravity and contacts of some of the frames, alike whatever source they are of."""
-    return [
-        1000 * f.error[of][:, scored].mean(),
-        1000 * f.aligned[of].mean(),
-        float(np.median(f.gravity[of])),
-        contact_scores(f.said[of], f.truth[of])["F1"],
-    ]
+    return [*_errors_of(f, scored, of), float(np.median(f.gravity[of])), contact_scores(f.said[of], f.truth[of])["F1"]]
 
 
 def _cells(row: Sequence[float] | Array) -> str:
@@ -319,7 +314,11 @@ def _pair(f: Frames, scored: list[int], sources: NDArray[np.str_] | None = None)
 
 def _pair_of(f: Frames, scored: list[int], of: NDArray[np.bool_]) -> str:
     """The same of some of the frames, alike whatever source they are of."""
-    return f"{1000 * f.error[of][:, scored].mean():.1f} / {1000 * f.aligned[of].mean():.1f}"
+    return " / ".join(f"{x:.1f}" for x in _errors_of(f, scored, of))
+
+
+def _errors_of(f: Frames, scored: list[int], of: NDArray[np.bool_]) -> tuple[float, float]:
+    return 1000 * f.error[of][:, scored].mean(), 1000 * f.aligned[of].mean()
 
 
 def _rate_table(checkpoint: Checkpoint, store: Store) -> list[str]:

@@ -34,6 +34,7 @@ from lifter.world import Shot, floor_height, mean_direction, root_path, scene_ax
 from .clips import LAYOUT, ROOT, Clip, Recorded, all_clips, file_digest, fresh_clips, person_of, see
 from .machine import heading
 from .measures import align_on_floor, angle_between, fast_motion, foot_skate, landings, moving_average
+from .performers.fresh import WHAT_IS_BLIND
 from .simulated import FPS, SIZE, Simulated, load_clips
 
 Array = NDArray[np.float64]
@@ -426,9 +427,7 @@ def main() -> int:
         "",
         "## Rendered performers on whom nothing was tuned",
         "",
-        "They were filmed when all constants had been chosen (benchmarks/performers/fresh.py). What sidestep showed "
-        "made training lower some clips onto bent knees, later with straight backs (and what lunge, above, showed made "
-        "arms reach forward in some): in that it is blind no more; keeper was filmed after that.",
+        WHAT_IS_BLIND,
         "",
         *table(new, args.brief),
         "",

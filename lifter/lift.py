@@ -55,13 +55,15 @@ def lift_people(
     window = FOLLOW_SECONDS * fps * repeat / every
     rotations: list[NDArray[np.float64]] = []
     views: list[list[NDArray[np.float32]]] = []
+    known: list[NDArray[np.float64]] = []
     for xy, score in people:
         rays = pixels_to_rays(xy, lens)
         missing = ~np.isfinite(rays).all(-1) | ~(score > 0)
         rays, score = np.where(missing[..., None], 0, rays), np.where(missing, 0, score)
         if repeat > 1:
             rays, score = _denser(rays, score, repeat)
-        for phase in range(min(every, len(xy))):
+        known.append((score > 0).astype(np.float64))
+        for phase in range(min(every, len(score))):
             some = slice(phase, None, every)
             rotation, seen, size = follow_person(
                 rays[some].astype(np.float64), score[some].astype(np.float64), checkpoint.importance, window
@@ -70,17 +72,13 @@ def lift_people(
             views.append([np.asarray(a, np.float32) for a in (seen, score[some], size)])
     parts = iter([_in_camera(v, r, checkpoint) for v, r in zip(lift_many(views, checkpoint), rotations, strict=True)])
     out: list[Lifted] = []
-    for xy, score in people:
-        phases = zip(*islice(parts, min(every, len(xy))), strict=True)
-        if every > 1:
-            joints, sigma, contact, down = phases
-            seen = (np.isfinite(xy).all(-1) & (score > 0)).astype(np.float64)
-            down = _joined(down, seen.max(1))
-            down = down / (np.linalg.norm(down, axis=-1, keepdims=True) + 1e-9)
-            whole = (_joined(joints, seen), _joined(sigma, seen), _joined(contact, seen.max(1)), down)
-        else:
-            whole = tuple(x[::repeat][: len(xy)] for (x,) in phases)
-        out.append(Lifted(*whole))
+    for (xy, _), joint_known in zip(people, known, strict=True):
+        joints, sigma, contact, down = zip(*islice(parts, min(every, len(joint_known))), strict=True)
+        frame_known = joint_known.max(1)
+        fall = _joined(down, frame_known)
+        fall = fall / (np.linalg.norm(fall, axis=-1, keepdims=True) + 1e-9)
+        whole = (_joined(joints, joint_known), _joined(sigma, joint_known), _joined(contact, frame_known), fall)
+        out.append(Lifted(*(x[::repeat][: len(xy)] for x in whole)))
     return out
 
 

@@ -9,7 +9,6 @@ torch = pytest.importorskip("torch")
 
 from lifter.rotation import quat_to_matrix  # noqa: E402
 from lifter.skeleton import Skeleton, load_skeleton  # noqa: E402
-from training import bodies  # noqa: E402
 from training.bodies import mirror_motion, mix_bodies, pose_people, random_people, resize_people, swing_limbs  # noqa: E402
 from training.rotation import quaternions_to_matrices, rotation_vectors_to_matrices  # noqa: E402
 
@@ -139,7 +138,7 @@ def test_mixed_bodies_keep_how_parts_hang_on_them_and_forget_contacts_of_other_l
 
 def test_some_arms_reach_forward(body: Skeleton, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hanging ones, mostly both as far; not those that are held overhead or out to the side."""
-    monkeypatch.setattr(bodies, "SWING", 0.0)
+    monkeypatch.setattr("training.bodies.SWING", 0.0)
     names, offsets = [b.name for b in body.bones], torch.from_numpy(body.rest_offsets).float().expand(400, -1, -1)
 
     def forward(angle: float) -> torch.Tensor:
